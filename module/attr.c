@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * attr.c - attributes, permission, ACLs, extended attributes
+ *
+ * Owns nothing.  Three authorities: the private object for what was born, the
+ * VFS inode for a host object whose attributes the SEE changed (written to the
+ * private object by hold.c), the host object itself for everything else, as
+ * it is now.
+ */
+#include <linux/fs.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
+#include <linux/security.h>
+#include <linux/slab.h>
+#include <linux/xattr.h>
+
+#include "data.h"
+#include "inode.h"
+#include "lookup.h"
+#include "lower.h"
+#include "names.h"
+
+/* the object whose xattrs and ACLs count */
+static struct dentry *see_real(const struct inode *inode)
+{
+	return see_priv(inode) ?: see_i(inode)->lower;
+}
+
+/**
+ * see_permission - may the caller do this?
+ * @idmap: of the mount
+ * @inode: the object
+ * @mask: MAY_*
+ *
+ * The answer that the host would give the same caller; on the way, what the
+ * VFS will look at in the inode is brought up to date.
+ *
+ * Return: 0, -EACCES, -EPERM, -EROFS; -ECHILD in RCU walk if it must block.
+ */
+int see_permission(struct mnt_idmap *idmap, struct inode *inode, int mask)
+{
+	struct inode *real;
+	struct dentry *d;
+	int err;
+
+	if (S_ISDIR(inode->i_mode)) {
+		err = see_check_position(inode, mask);
+		if (err)
+			return err;
+	}
+	if (unlikely(see_attr_stale(inode))) {
+		if (mask & MAY_NOT_BLOCK)
+			return -ECHILD;
+		see_copyattr(inode);
+	}
+	if (see_test(inode, SEE_I_ATTRS))
+		return generic_permission(idmap, inode, mask);
+	d = see_test(inode, SEE_I_BORN) ? see_priv(inode) :
+					  READ_ONCE(see_i(inode)->lower);
+	if (unlikely(!d))
+		return mask & MAY_NOT_BLOCK ? -ECHILD : -ESTALE;
+	real = d_inode(d);
+	/* a medium that is read-only below is no obstacle to private writes */
+	if (unlikely(sb_rdonly(real->i_sb) && (mask & MAY_WRITE))) {
+		err = generic_permission(see_nop_idmap, real, mask);
+		if (err)
+			return err;
+		mask &= ~(MAY_WRITE | MAY_APPEND);
+	}
+	return inode_permission(see_nop_idmap, real, mask);
+}
+
+/* names of the SEE also count for a directory's times */
+static void see_dir_times(struct inode *inode, struct kstat *stat)
+{
+	struct see_names *names = see_names(inode);
+	int i;
+
+	for (i = 0; names && i < SEE_NR_SUBS; i++) {
+		struct dentry *sub = smp_load_acquire(&names->sub[i]);
+		struct timespec64 mtime, ctime;
+
+		if (!sub || i == SEE_SUB_FOLLOW)
+			continue;
+		mtime = inode_get_mtime(d_inode(sub));
+		ctime = inode_get_ctime(d_inode(sub));
+		if (timespec64_compare(&mtime, &stat->mtime) > 0)
+			stat->mtime = mtime;
+		if (timespec64_compare(&ctime, &stat->ctime) > 0)
+			stat->ctime = ctime;
+	}
+}
+
+/**
+ * see_getattr - stat an object
+ * @idmap: of the mount
+ * @path: name of the object
+ * @stat: filled in
+ * @mask: STATX_*
+ * @flags: AT_STATX_*
+ */
+int see_getattr(struct mnt_idmap *idmap, const struct path *path,
+		struct kstat *stat, u32 mask, unsigned int flags)
+{
+	struct inode *inode = d_inode(path->dentry);
+	struct see_layer *layer = see_layer(inode->i_sb);
+	struct see_inode *si = see_i(inode);
+	bool born = see_test(inode, SEE_I_BORN);
+	struct path real = {
+		.mnt = born ? layer->priv.mnt : layer->lower.mnt,
+		.dentry = born ? see_priv(inode) : si->lower,
+	};
+	const struct cred *old;
+	int err = 0;
+
+	if (S_ISREG(inode->i_mode) && !born)
+		see_data_refresh(inode);
+	if (real.dentry) {
+		old = override_creds(layer->cred);
+		err = vfs_getattr_nosec(&real, stat, mask, flags);
+		revert_creds(old);
+		if (err)
+			return err;
+	}
+	if (!born && see_test(inode, SEE_I_ATTRS)) {
+		struct timespec64 btime = stat->btime;
+		u32 has_btime = real.dentry ? stat->result_mask & STATX_BTIME : 0;
+
+		see_fillattr(idmap, mask, inode, stat);
+		if (has_btime) {
+			stat->btime = btime;
+			stat->result_mask |= STATX_BTIME;
+		}
+		if (S_ISREG(inode->i_mode))
+			stat->blocks = see_data_blocks(inode);
+		stat->blksize = SEE_BLOCK_SIZE;
+	} else {
+		see_copyattr(inode);
+		if (S_ISDIR(inode->i_mode) && !born)
+			see_dir_times(inode, stat);
+		/* ids as this mount maps them */
+		stat->uid = vfsuid_into_kuid(i_uid_into_vfsuid(idmap, inode));
+		stat->gid = vfsgid_into_kgid(i_gid_into_vfsgid(idmap, inode));
+	}
+	/* what the layer guarantees about identity */
+	stat->ino = inode->i_ino;
+	stat->dev = inode->i_sb->s_dev;
+	stat->result_mask |= STATX_INO;
+	stat->attributes &= ~STATX_ATTR_MOUNT_ROOT;
+	stat->nlink = see_nlink(inode, born ? stat->nlink : 0);
+	return 0;
+}
+
+static int see_setattr_born(struct inode *inode, struct iattr *attr)
+{
+	struct dentry *priv = see_priv(inode);
+	struct iattr a = *attr;
+	struct see_op op;
+	int err;
+
+	/* the inner notify_change() works these out again */
+	if (a.ia_valid & (ATTR_KILL_SUID | ATTR_KILL_SGID))
+		a.ia_valid &= ~ATTR_MODE;
+	a.ia_valid &= ~(ATTR_FILE | ATTR_OPEN);
+	if (a.ia_valid & ATTR_SIZE) {
+		err = get_write_access(d_inode(priv));
+		if (err)
+			return err;
+	}
+	err = see_begin(inode->i_sb, &op);
+	if (!err) {
+		err = see_setattr(priv, &a);
+		see_end(&op);
+	}
+	if (attr->ia_valid & ATTR_SIZE)
+		put_write_access(d_inode(priv));
+	see_copyattr(inode);
+	return err;
+}
+
+/**
+ * see_setattr_op - change attributes or size
+ * @idmap: of the mount
+ * @dentry: name of the object
+ * @attr: what to change
+ */
+int see_setattr_op(struct mnt_idmap *idmap, struct dentry *dentry,
+		   struct iattr *attr)
+{
+	struct inode *inode = d_inode(dentry);
+	int err;
+
+	see_copyattr(inode);
+	err = setattr_prepare(idmap, dentry, attr);
+	if (err)
+		return err;
+	if (see_test(inode, SEE_I_BORN))
+		return see_setattr_born(inode, attr);
+
+	err = see_touch(dentry);
+	if (err)
+		return err;
+	if (attr->ia_valid & ATTR_SIZE) {
+		if (!S_ISREG(inode->i_mode))
+			return -EINVAL;
+		err = see_data_setsize(inode, attr->ia_size);
+		if (err)
+			return err;
+		if (!(attr->ia_valid & ATTR_MTIME)) {
+			inode_set_mtime_to_ts(inode,
+					      inode_set_ctime_current(inode));
+		}
+	}
+	setattr_copy(idmap, inode, attr);
+	set_bit(SEE_I_ATTRDIRTY, &see_i(inode)->flags);
+	mark_inode_dirty(inode);
+	/* a truncated file is written back with its map */
+	if (attr->ia_valid & ATTR_SIZE)
+		return 0;
+	return see_persist(inode);
+}
+
+/* ---- ACLs ---- */
+
+/**
+ * see_get_inode_acl - the ACL that permission checks look at
+ * @inode: the object
+ * @type: ACL_TYPE_*
+ * @rcu: RCU walk
+ */
+struct posix_acl *see_get_inode_acl(struct inode *inode, int type, bool rcu)
+{
+	struct dentry *d = see_real(inode);
+	struct inode *real;
+
+	if (!d)
+		return rcu ? ERR_PTR(-ECHILD) : NULL;
+	real = d_inode(d);
+	if (!IS_POSIXACL(real))
+		return NULL;
+	if (rcu)
+		return get_cached_acl_rcu(real, type);
+	return see_real_acl(real, type);
+}
+
+static int see_write_acl(struct inode *inode, struct dentry *dentry,
+			 struct posix_acl *acl, int type)
+{
+	const char *name = type == ACL_TYPE_ACCESS ? XATTR_NAME_POSIX_ACL_ACCESS :
+						     XATTR_NAME_POSIX_ACL_DEFAULT;
+	bool born = see_test(inode, SEE_I_BORN);
+	umode_t mode = inode->i_mode;
+	struct posix_acl *copy = acl;
+	struct see_op op;
+	int err = 0;
+
+	if (type == ACL_TYPE_DEFAULT && !S_ISDIR(mode))
+		return acl ? -EACCES : 0;
+	if (!born)
+		err = see_touch(dentry);
+	if (err)
+		return err;
+	/* as the file system would: an ACL that says no more than the mode goes */
+	if (type == ACL_TYPE_ACCESS && acl) {
+		err = posix_acl_update_mode(see_nop_idmap, inode, &mode, &copy);
+		if (err)
+			return err;
+	}
+	err = see_begin(inode->i_sb, &op);
+	if (err)
+		return err;
+	if (!born)
+		err = __see_persist(inode);
+	if (!err)
+		err = see_vfs_set_acl(see_priv(inode), name, born ? acl : copy);
+	if (!err && born) {
+		see_copyattr(inode);
+		/* set-gid goes by the caller's rights, not the mounter's */
+		if (mode != inode->i_mode) {
+			struct iattr attr = {
+				.ia_valid = ATTR_MODE, .ia_mode = mode,
+			};
+
+			err = see_setattr(see_priv(inode), &attr);
+			see_copyattr(inode);
+		}
+	} else if (!err) {
+		inode->i_mode = mode;
+		inode_set_ctime_current(inode);
+		set_bit(SEE_I_ATTRDIRTY, &see_i(inode)->flags);
+		err = __see_persist(inode);
+	}
+	see_end(&op);
+	return err;
+}
+
+#ifdef SEE_HAVE_VFS_ACL_HAS
+struct posix_acl *see_get_acl(struct mnt_idmap *idmap, struct dentry *dentry,
+			      int type)
+{
+	return see_get_inode_acl(d_inode(dentry), type, false);
+}
+
+int see_set_acl(struct mnt_idmap *idmap, struct dentry *dentry,
+		struct posix_acl *acl, int type)
+{
+	return see_write_acl(d_inode(dentry), dentry, acl, type);
+}
+#else
+int see_set_acl(struct mnt_idmap *idmap, struct inode *inode,
+		struct posix_acl *acl, int type)
+{
+	struct dentry *dentry = d_find_any_alias(inode);
+	int err;
+
+	if (!dentry)
+		return -ESTALE;
+	err = see_write_acl(inode, dentry, acl, type);
+	dput(dentry);
+	return err;
+}
+#endif
+
+/* ---- extended attributes ---- */
+
+static bool see_own_xattr(const char *name)
+{
+	return !strncmp(name, SEE_XATTR_PREFIX, strlen(SEE_XATTR_PREFIX));
+}
+
+static int see_xattr_get(const struct xattr_handler *handler,
+			 struct dentry *dentry, struct inode *inode,
+			 const char *name, void *value, size_t size)
+{
+	struct see_layer *layer = see_layer(inode->i_sb);
+	struct dentry *real = see_real(inode);
+	const struct cred *old;
+	ssize_t len;
+
+	if (see_own_xattr(name))
+		return -ENODATA;
+	if (!real)
+		return -ENODATA;
+	old = override_creds(layer->cred);
+	len = see_getxattr(real, name, value, size);
+	revert_creds(old);
+	return len;
+}
+
+static int see_xattr_set(const struct xattr_handler *handler,
+			 struct mnt_idmap *idmap, struct dentry *dentry,
+			 struct inode *inode, const char *name,
+			 const void *value, size_t size, int flags)
+{
+	bool born = see_test(inode, SEE_I_BORN);
+	struct see_op op;
+	int err = 0;
+
+	if (see_own_xattr(name))
+		return -EPERM;
+	if (!born)
+		err = see_touch(dentry);
+	if (err)
+		return err;
+	err = see_begin(inode->i_sb, &op);
+	if (err)
+		return err;
+	if (!born)
+		err = __see_persist(inode);
+	if (!err && value)
+		err = see_setxattr(see_priv(inode), name, value, size, flags);
+	else if (!err)
+		err = see_removexattr(see_priv(inode), name);
+	see_end(&op);
+	if (!err && !born)
+		inode_set_ctime_current(inode);
+	see_copyattr(inode);
+	return err;
+}
+
+static const struct xattr_handler see_xattr_handler = {
+	.prefix = "",
+	.get = see_xattr_get,
+	.set = see_xattr_set,
+};
+
+const struct xattr_handler * const see_xattr_handlers[] = {
+	SEE_ACL_XATTR_HANDLERS
+	&see_xattr_handler,
+	NULL
+};
+
+/**
+ * see_listxattr - names of the extended attributes
+ * @dentry: name of the object
+ * @list: for the names, may be NULL
+ * @size: of @list
+ *
+ * Without our own, and without what the caller could not read.
+ */
+ssize_t see_listxattr(struct dentry *dentry, char *list, size_t size)
+{
+	struct inode *inode = d_inode(dentry);
+	struct see_layer *layer = see_layer(inode->i_sb);
+	struct dentry *real = see_real(inode);
+	bool admin = capable(CAP_SYS_ADMIN);
+	const struct cred *old;
+	char *s, *end;
+	ssize_t len;
+
+	if (!real)
+		return 0;
+	old = override_creds(layer->cred);
+	len = vfs_listxattr(real, list, size);
+	revert_creds(old);
+	if (len <= 0 || !size)
+		return len;
+	for (s = list, end = list + len; s < end;) {
+		size_t n = strnlen(s, end - s) + 1;
+
+		if (n > end - s)
+			return -EIO;
+		if (see_own_xattr(s) ||
+		    (!admin && !strncmp(s, XATTR_TRUSTED_PREFIX,
+					XATTR_TRUSTED_PREFIX_LEN))) {
+			memmove(s, s + n, end - s - n);
+			end -= n;
+			continue;
+		}
+		s += n;
+	}
+	return end - list;
+}
+
+static const char *see_get_link(struct dentry *dentry, struct inode *inode,
+				struct delayed_call *done)
+{
+	struct dentry *real = see_test(inode, SEE_I_BORN) || !see_i(inode)->lower ?
+			      see_priv(inode) : see_i(inode)->lower;
+	const struct cred *old;
+	const char *target;
+
+	/* what the host's file system may do in RCU walk is its own affair */
+	if (!dentry) {
+		target = real ? READ_ONCE(d_inode(real)->i_link) : NULL;
+		return target ?: ERR_PTR(-ECHILD);
+	}
+	if (!real)
+		return ERR_PTR(-EIO);
+	old = override_creds(see_layer(inode->i_sb)->cred);
+	target = vfs_get_link(real, done);
+	revert_creds(old);
+	return target;
+}
+
+const struct inode_operations see_file_iops = {
+	.permission	= see_permission,
+	.getattr	= see_getattr,
+	.setattr	= see_setattr_op,
+	.listxattr	= see_listxattr,
+	SEE_ACL_OPS,
+};
+
+const struct inode_operations see_link_iops = {
+	.permission	= see_permission,
+	.getattr	= see_getattr,
+	.setattr	= see_setattr_op,
+	.listxattr	= see_listxattr,
+	.get_link	= see_get_link,
+};

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Files made in the SEE: everything passes through to the private file
+ *
+ * file->private_data is the private file, opened with the user's flags when
+ * ours is.  Our i_rwsem is taken first, so that what is copied back to our
+ * inode is what the last operation left; below it come the private file
+ * system's sb_writers, for splice the pipe's mutex, and the private i_rwsem.
+ * All of it runs under the mounter's credentials; set-id bits and file
+ * capabilities are dropped before, by the caller's.
+ *
+ * Owns nothing.  Calls VFS functions on the private file and see_copyattr();
+ * called by file.c.
+ */
+#include <linux/fs.h>
+#include <linux/falloc.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/splice.h>
+#include <linux/uio.h>
+
+#include "blockmap.h"
+#include "compat_data.h"
+#include "inode.h"
+
+/* what the user's iocb asks for and the private file is to do */
+#define SEE_IOCB_FLAGS \
+	(IOCB_DIRECT | IOCB_APPEND | IOCB_DSYNC | IOCB_SYNC | IOCB_NOWAIT)
+
+#define SEE_OPEN_KEEP	~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC)
+
+static const struct cred *see_override(struct file *file)
+{
+	return override_creds(see_layer(file_inode(file)->i_sb)->cred);
+}
+
+/**
+ * see_born_open - open the private file of a born file
+ * @file: ours, being opened
+ */
+struct file *see_born_open(struct file *file)
+{
+	struct inode *inode = file_inode(file);
+	struct see_layer *layer = see_layer(inode->i_sb);
+	struct path path = { .mnt = layer->priv.mnt, .dentry = see_priv(inode) };
+	int flags = (file->f_flags & SEE_OPEN_KEEP) | O_NOATIME;
+	const struct cred *old;
+	struct file *real;
+
+	if (WARN_ON_ONCE(!path.dentry))
+		return ERR_PTR(-EIO);
+	old = override_creds(layer->cred);
+	real = see_open_shown(file, flags | (__force int)FMODE_NONOTIFY, &path,
+			      layer->cred);
+	revert_creds(old);
+	return real;
+}
+
+/* @iocb's own, synchronous, for the private file */
+static int see_born_iocb(struct kiocb *real, struct kiocb *iocb)
+{
+	struct file *file = iocb->ki_filp->private_data;
+
+	if (iocb->ki_flags & IOCB_DIRECT && !(file->f_mode & FMODE_CAN_ODIRECT))
+		return -EINVAL;
+	init_sync_kiocb(real, file);
+	real->ki_flags &= ~SEE_IOCB_FLAGS;
+	real->ki_flags |= iocb->ki_flags & SEE_IOCB_FLAGS;
+	real->ki_ioprio = iocb->ki_ioprio;
+	real->ki_pos = iocb->ki_pos;
+	return 0;
+}
+
+ssize_t see_born_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct file *file = iocb->ki_filp;
+	const struct cred *old;
+	struct kiocb real;
+	ssize_t ret;
+
+	ret = see_born_iocb(&real, iocb);
+	if (ret)
+		return ret;
+	old = see_override(file);
+	ret = vfs_iocb_iter_read(real.ki_filp, &real, to);
+	revert_creds(old);
+	iocb->ki_pos = real.ki_pos;
+	file_accessed(file);
+	return ret;
+}
+
+/* i_rwsem taken, and the file made ready to be written by the caller */
+static int see_born_begin(struct file *file)
+{
+	struct inode *inode = file_inode(file);
+	int err;
+
+	inode_lock(inode);
+	see_copyattr(inode);
+	err = file_remove_privs(file);
+	if (err)
+		inode_unlock(inode);
+	return err;
+}
+
+static void see_born_end(struct file *file)
+{
+	see_copyattr(file_inode(file));
+	inode_unlock(file_inode(file));
+}
+
+/* files that grow leave the host its floor; overwriting takes nothing */
+static int see_born_room(struct inode *inode, loff_t end)
+{
+	loff_t size = i_size_read(inode);
+
+	return end > size ? see_space_check(see_layer(inode->i_sb), end - size) : 0;
+}
+
+ssize_t see_born_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct file *file = iocb->ki_filp;
+	struct inode *inode = file_inode(file);
+	size_t len = iov_iter_count(from);
+	const struct cred *old;
+	struct kiocb real;
+	loff_t pos;
+	ssize_t ret;
+
+	if (!len)
+		return 0;
+	ret = see_born_iocb(&real, iocb);
+	if (ret)
+		return ret;
+	ret = see_born_begin(file);
+	if (ret)
+		return ret;
+	/* only what is appended counts, not a hole before it */
+	pos = iocb->ki_flags & IOCB_APPEND ? i_size_read(inode) : iocb->ki_pos;
+	ret = see_born_room(inode, min_t(loff_t, i_size_read(inode), pos) + len);
+	if (!ret) {
+		old = see_override(file);
+		ret = see_iocb_write(real.ki_filp, &real, from);
+		revert_creds(old);
+		iocb->ki_pos = real.ki_pos;
+	}
+	see_born_end(file);
+	return ret;
+}
+
+ssize_t see_born_splice_read(struct file *in, loff_t *ppos,
+			     struct pipe_inode_info *pipe, size_t len,
+			     unsigned int flags)
+{
+	const struct cred *old = see_override(in);
+	ssize_t ret;
+
+	ret = see_vfs_splice_read(in->private_data, ppos, pipe, len, flags);
+	revert_creds(old);
+	file_accessed(in);
+	return ret;
+}
+
+/*
+ * Not iter_file_splice_write() on our file: that takes the pipe's mutex before
+ * the private sb_writers, and a splice on the host the other way round.
+ */
+ssize_t see_born_splice_write(struct pipe_inode_info *pipe, struct file *out,
+			      loff_t *ppos, size_t len, unsigned int flags)
+{
+	struct file *real = out->private_data;
+	const struct cred *old;
+	ssize_t ret;
+
+	if (!real->f_op->splice_write)
+		return -EINVAL;
+	ret = see_born_begin(out);
+	if (ret)
+		return ret;
+	ret = see_born_room(file_inode(out),
+			    min_t(loff_t, i_size_read(file_inode(out)), *ppos) + len);
+	if (!ret) {
+		old = see_override(out);
+		file_start_write(real);
+		ret = real->f_op->splice_write(pipe, real, ppos, len, flags);
+		file_end_write(real);
+		revert_creds(old);
+	}
+	see_born_end(out);
+	return ret;
+}
+
+int see_born_fsync(struct file *file, loff_t start, loff_t end, int datasync)
+{
+	const struct cred *old = see_override(file);
+	int err;
+
+	err = vfs_fsync_range(file->private_data, start, end, datasync);
+	revert_creds(old);
+	return err;
+}
+
+long see_born_fallocate(struct file *file, int mode, loff_t off, loff_t len)
+{
+	struct inode *inode = file_inode(file);
+	const struct cred *old;
+	long err;
+
+	err = see_born_begin(file);
+	if (err)
+		return err;
+	if (!(mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_INSERT_RANGE)))
+		err = see_space_check(see_layer(inode->i_sb), len);
+	if (!err) {
+		old = see_override(file);
+		err = vfs_fallocate(file->private_data, mode, off, len);
+		revert_creds(old);
+	}
+	see_born_end(file);
+	return err;
+}
+
+int see_born_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	int err;
+
+	err = see_mmap_shown(file->private_data, vma,
+			     see_layer(file_inode(file)->i_sb)->cred);
+	file_accessed(file);
+	return err;
+}
+
+/* copy into a born file, from a file below or one of another file system */
+ssize_t see_born_copy(struct file *real_in, loff_t pos_in, struct file *out,
+		      loff_t pos_out, size_t len)
+{
+	const struct cred *old;
+	ssize_t ret;
+
+	ret = see_born_begin(out);
+	if (ret)
+		return ret;
+	ret = see_born_room(file_inode(out),
+			    min_t(loff_t, i_size_read(file_inode(out)), pos_out) + len);
+	if (!ret) {
+		old = see_override(out);
+		ret = vfs_copy_file_range(real_in, pos_in, out->private_data, pos_out,
+					  len, 0);
+		revert_creds(old);
+	}
+	see_born_end(out);
+	return ret;
+}
+
+/* clone into a born file, or find that both are the same already */
+loff_t see_born_remap(struct file *real_in, loff_t pos_in, struct file *out,
+		      loff_t pos_out, loff_t len, unsigned int flags)
+{
+	struct file *real = out->private_data;
+	const struct cred *old;
+	loff_t ret;
+
+	ret = see_born_begin(out);
+	if (ret)
+		return ret;
+	old = see_override(out);
+	if (flags & REMAP_FILE_DEDUP)
+		ret = vfs_dedupe_file_range_one(real_in, pos_in, real, pos_out, len,
+						flags);
+	else
+		ret = vfs_clone_file_range(real_in, pos_in, real, pos_out, len, flags);
+	revert_creds(old);
+	see_born_end(out);
+	return ret;
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Make a file independent of a host object that goes away
+ *
+ * Owns nothing: dirties pages through pages.c, marks holes in blockmap.c, and
+ * lets writeback.c make it durable.  Called from the layer's work queue, never
+ * in a task of the host.
+ */
+#include <linux/backing-dev.h>
+#include <linux/fs.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include <linux/writeback.h>
+
+#include "blockmap.h"
+#include "data.h"
+
+/* blocks of the host that see_data_complete() takes over at once */
+#define SEE_STRIDE	256
+
+/* take over blocks @first to @end; i_rwsem is held */
+static int see_complete_blocks(struct inode *inode, struct see_data *data,
+			       pgoff_t first, pgoff_t end)
+{
+	struct folio *folio;
+	int reserved, err;
+
+	for (; first < end; first++) {
+		if (see_map_private(data, first))
+			continue;
+		reserved = see_map_reserve(data, first);
+		if (reserved < 0)
+			return reserved;
+		err = see_folio_get(inode, first, &folio);
+		if (err) {
+			if (reserved)
+				see_map_unreserve(data);
+			return err;
+		}
+		if (reserved && see_map_placed(data, first)) {
+			see_map_unreserve(data);
+			reserved = 0;
+		}
+		see_map_pend(data, first, reserved);
+		folio_mark_dirty(folio);
+		folio_unlock(folio);
+		folio_put(folio);
+	}
+	return 0;
+}
+
+/* one stride from @pos on; @next: where to go on */
+static int see_complete_stride(struct inode *inode, struct see_data *data, loff_t pos,
+			       loff_t *next)
+{
+	struct file *file = see_lower_file(inode);
+	pgoff_t block = pos >> PAGE_SHIFT, end;
+	loff_t from;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	from = vfs_llseek(file, pos, SEEK_DATA);
+	if (from == -ENXIO)
+		from = data->limit;
+	if (from < 0)
+		from = pos;
+	from = min(from, data->limit);
+	end = from == data->limit ? DIV_ROUND_UP_ULL(from, PAGE_SIZE) : from >> PAGE_SHIFT;
+	if (end > block) {
+		*next = (loff_t)end << PAGE_SHIFT;
+		return see_map_hole(data, block, end);
+	}
+	end = min_t(pgoff_t, block + SEE_STRIDE, DIV_ROUND_UP_ULL(data->limit, PAGE_SIZE));
+	*next = (loff_t)end << PAGE_SHIFT;
+	return see_complete_blocks(inode, data, block, end);
+}
+
+/**
+ * see_data_complete - copy every host byte that is still shown
+ * @inode: a changed host file whose host object is about to go
+ *
+ * Afterwards the lower is not needed any more, and all is durable.  Writers are
+ * locked out for a stride at a time.
+ *
+ * Context: takes i_rwsem.
+ */
+int see_data_complete(struct inode *inode)
+{
+	struct see_data *data;
+	loff_t pos = 0, limit;
+	int err;
+
+	inode_lock(inode);
+	err = see_map_start(inode);
+	inode_unlock(inode);
+	if (err)
+		return err;
+	data = see_part(inode);
+	do {
+		inode_lock(inode);
+		limit = data->limit;
+		if (pos < limit)
+			err = see_complete_stride(inode, data, pos, &pos);
+		inode_unlock(inode);
+		balance_dirty_pages_ratelimited(inode->i_mapping);
+		if (!err && fatal_signal_pending(current))
+			err = -EINTR;
+	} while (!err && pos < limit);
+	/* durable first: a crash must not find a map that promises more */
+	if (!err)
+		err = see_data_sync(inode);
+	if (err)
+		return err;
+	see_map_alone(data);
+	mark_inode_dirty(inode);
+	return see_data_sync(inode);
+}

@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * hold.c - a host object from its first change on
+ *
+ * Owns see_inode.origin, .first, .parent, .name and the bits SEE_I_CHANGED,
+ * SEE_I_ATTRS, SEE_I_LISTED.  A change begins in memory (see_hold(),
+ * see_touch(): legal where the private file system must not be entered) and
+ * gets its place in the private tree later (see_box(), see_persist()).
+ *
+ * A held inode is pinned until unmount: the table of changed objects is the
+ * inode cache itself.  With an object all its ancestors are held, so that it
+ * has a place to stay if the host removes them.
+ *
+ * The fields are published under inode->i_lock by setting the bit; they do
+ * not change afterwards, except that nothing clears them.
+ */
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "data.h"
+#include "inode.h"
+#include "lower.h"
+#include "names.h"
+#include "tree.h"
+#include "version.h"
+
+/**
+ * see_pin - keep an inode in memory until unmount
+ * @inode: the inode
+ */
+void see_pin(struct inode *inode)
+{
+	struct see_layer *layer = see_layer(inode->i_sb);
+	struct see_inode *si = see_i(inode);
+
+	if (test_and_set_bit(SEE_I_LISTED, &si->flags))
+		return;
+	ihold(inode);
+	spin_lock(&layer->lock);
+	list_add_tail(&si->changed, &layer->changed);
+	spin_unlock(&layer->lock);
+}
+
+static int see_hold_one(struct dentry *dentry, struct dentry *parent)
+{
+	struct inode *inode = d_inode(dentry);
+	struct see_inode *si = see_i(inode);
+	struct see_layer *layer = see_layer(inode->i_sb);
+	struct name_snapshot snap;
+	struct see_version first;
+	char *origin, *name = NULL;
+	int err;
+
+	err = see_version_sample(layer, si->lower, &first);
+	if (err)
+		return err;
+	origin = see_tree_key(si->lower);
+	if (IS_ERR(origin))
+		return PTR_ERR(origin);
+	if (parent) {
+		take_dentry_name_snapshot(&snap, dentry);
+		name = kmemdup_nul((const char *)snap.name.name, snap.name.len,
+				   GFP_NOFS | __GFP_ACCOUNT);
+		release_dentry_name_snapshot(&snap);
+		if (!name) {
+			kfree(origin);
+			return -ENOMEM;
+		}
+	}
+	spin_lock(&inode->i_lock);
+	if (!test_bit(SEE_I_CHANGED, &si->flags)) {
+		si->origin = origin;
+		si->first = first;
+		si->name = name;
+		if (parent) {
+			si->parent = d_inode(parent);
+			ihold(si->parent);
+		}
+		origin = name = NULL;
+		/* pairs with the acquire in see_hold() */
+		smp_mb__before_atomic();
+		set_bit(SEE_I_CHANGED, &si->flags);
+	}
+	spin_unlock(&inode->i_lock);
+	kfree(origin);
+	kfree(name);
+	see_pin(inode);
+	return 0;
+}
+
+/* does the host give this name, so that it is where the object would stay? */
+static bool see_by_host(struct dentry *dentry)
+{
+	return dentry->d_fsdata && !d_unhashed(dentry) &&
+	       dentry->d_time != SEE_TOKEN_PRIV;
+}
+
+/**
+ * see_hold - the SEE is about to change something about a host object
+ * @dentry: a name of the object
+ *
+ * Records origin and version, of the object and of its ancestors.
+ *
+ * Context: may sleep; may be called under mmap_lock and i_rwsem of seefs;
+ * enters no private file system.
+ * Return: 0; -ENOMEM; what the host's getattr returned.
+ */
+int see_hold(struct dentry *dentry)
+{
+	struct dentry *d = dget(dentry), *parent;
+	unsigned int nofs;
+	int err = 0;
+
+	nofs = memalloc_nofs_save();
+	while (!see_test(d_inode(d), SEE_I_BORN) &&
+	       !see_test_acquire(SEE_I_CHANGED, &see_i(d_inode(d))->flags)) {
+		parent = IS_ROOT(d) ? NULL : dget_parent(d);
+		if (parent && !see_by_host(d)) {
+			dput(parent);
+			parent = NULL;
+		}
+		err = see_hold_one(d, parent);
+		dput(d);
+		d = parent;
+		if (err || !d)
+			break;
+	}
+	dput(d);
+	memalloc_nofs_restore(nofs);
+	return err;
+}
+
+/**
+ * see_touch - the SEE is about to change attributes or data
+ * @dentry: a name of the object
+ *
+ * As see_hold(); from now on the VFS inode is the authority on attributes and
+ * size of a host object.
+ */
+int see_touch(struct dentry *dentry)
+{
+	struct inode *inode = d_inode(dentry);
+	struct see_inode *si = see_i(inode);
+	int err;
+
+	if (see_test_acquire(SEE_I_ATTRS, &si->flags) ||
+	    test_bit(SEE_I_BORN, &si->flags))
+		return 0;
+	if (S_ISREG(inode->i_mode))
+		see_data_refresh(inode);
+	err = see_hold(dentry);
+	if (err)
+		return err;
+	see_copyattr(inode);
+	spin_lock(&inode->i_lock);
+	smp_mb__before_atomic();
+	set_bit(SEE_I_ATTRS, &si->flags);
+	spin_unlock(&inode->i_lock);
+	return 0;
+}
+
+/* container of one object whose ancestors need nothing more */
+static int see_box_one(struct inode *inode)
+{
+	struct see_inode *si = see_i(inode);
+	struct dentry *box;
+	int err = 0;
+
+	if (smp_load_acquire(&si->box))
+		return 0;
+	mutex_lock(&si->lock);
+	if (!si->box) {
+		err = see_tree_box(see_layer(inode->i_sb), inode, &box);
+		if (!err)
+			smp_store_release(&si->box, box);
+	}
+	mutex_unlock(&si->lock);
+	return err;
+}
+
+/* the table of a directory, in memory */
+static int see_names_one(struct inode *dir)
+{
+	struct see_inode *si = see_i(dir);
+	struct see_names *names;
+	int err = 0;
+
+	if (see_names(dir))
+		return 0;
+	mutex_lock(&si->lock);
+	if (!si->names) {
+		names = see_names_alloc();
+		if (names)
+			smp_store_release(&si->names, names);
+		else
+			err = -ENOMEM;
+	}
+	mutex_unlock(&si->lock);
+	return err;
+}
+
+/* say in the parent's container where this object was */
+static int see_follow_one(struct inode *inode)
+{
+	struct see_inode *si = see_i(inode);
+	struct inode *parent = si->parent;
+	struct qstr name;
+	struct see_name *entry;
+	struct dentry *sub;
+	int err;
+
+	if (!parent || test_bit(SEE_I_FOLLOWED, &si->flags))
+		return 0;
+	name = (struct qstr)QSTR_INIT(si->name, strlen(si->name));
+	err = see_names_one(parent);
+	if (err)
+		return err;
+	err = see_sub(parent, SEE_SUB_FOLLOW, &sub);
+	if (err)
+		return err;
+	entry = see_name_alloc(&name);
+	if (IS_ERR(entry))
+		return PTR_ERR(entry);
+	entry->kind = SEE_NAME_FOLLOW;
+	entry->target = inode;
+	err = see_make(sub, &name, S_IFLNK | 0777, 0, si->origin, NULL, NULL);
+	if (err == -EEXIST) {
+		/* of an object that was here before, or of another attempt */
+		err = see_remove(sub, &name);
+		if (!err)
+			err = see_make(sub, &name, S_IFLNK | 0777, 0,
+				       si->origin, NULL, NULL);
+	}
+	if (err) {
+		kfree(entry);
+		return err;
+	}
+	if (!test_and_set_bit(SEE_I_FOLLOWED, &si->flags))
+		see_names_set(parent, entry);
+	else
+		kfree(entry);
+	return 0;
+}
+
+/*
+ * Container and place of @inode, its ancestors first.  Depth is the host's
+ * choice, hence no recursion.
+ */
+static int see_place(struct inode *inode)
+{
+	struct inode *p, *top;
+	int err;
+
+	do {
+		for (top = p = inode; p; p = see_i(p)->parent)
+			if (!smp_load_acquire(&see_i(p)->box) ||
+			    (see_i(p)->parent && !see_test(p, SEE_I_FOLLOWED)))
+				top = p;
+		err = see_box_one(top);
+		if (!err)
+			err = see_follow_one(top);
+	} while (!err && top != inode);
+	return err;
+}
+
+/**
+ * see_box - give a held object its container
+ * @inode: held, or a born directory
+ *
+ * Context: between see_begin() and see_end().
+ */
+int see_box(struct inode *inode)
+{
+	return see_box_one(inode);
+}
+
+/**
+ * see_dir_prepare - make a directory ready for private names
+ * @dir: held, or born
+ *
+ * Context: between see_begin() and see_end().
+ */
+int see_dir_prepare(struct inode *dir)
+{
+	int err;
+
+	if (see_test(dir, SEE_I_BORN)) {
+		see_pin(dir);
+		err = see_box_one(dir);
+	} else {
+		err = see_place(dir);
+	}
+	return err ?: see_names_one(dir);
+}
+
+static const char * const see_sub_name[SEE_NR_SUBS] = {
+	[SEE_SUB_MADE] = SEE_BOX_MADE,
+	[SEE_SUB_REMOVED] = SEE_BOX_REMOVED,
+	[SEE_SUB_LINKED] = SEE_BOX_LINKED,
+	[SEE_SUB_FOLLOW] = SEE_BOX_FOLLOW,
+};
+
+/**
+ * see_sub - a directory of the container of a directory with a table
+ * @dir: the directory
+ * @which: enum see_sub
+ * @sub: its dentry, valid while mounted
+ *
+ * Context: between see_begin() and see_end().
+ */
+int see_sub(struct inode *dir, int which, struct dentry **sub)
+{
+	struct see_inode *si = see_i(dir);
+	struct see_names *names = see_names(dir);
+	struct dentry *made;
+	int err = 0;
+
+	*sub = smp_load_acquire(&names->sub[which]);
+	if (*sub)
+		return 0;
+	mutex_lock(&si->lock);
+	if (!names->sub[which]) {
+		err = see_mkdir(si->box, see_sub_name[which], &made);
+		if (!err)
+			smp_store_release(&names->sub[which], made);
+	}
+	*sub = names->sub[which];
+	mutex_unlock(&si->lock);
+	return err;
+}
+
+static int see_write_attrs(struct inode *inode)
+{
+	struct see_inode *si = see_i(inode);
+	struct iattr attr = {
+		.ia_valid = ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_ATIME |
+			    ATTR_MTIME | ATTR_ATIME_SET | ATTR_MTIME_SET |
+			    ATTR_FORCE,
+		.ia_mode = inode->i_mode,
+		.ia_uid = inode->i_uid,
+		.ia_gid = inode->i_gid,
+		.ia_atime = inode_get_atime(inode),
+		.ia_mtime = inode_get_mtime(inode),
+	};
+	int err;
+
+	if (S_ISLNK(inode->i_mode))
+		attr.ia_valid &= ~ATTR_MODE;
+	clear_bit(SEE_I_ATTRDIRTY, &si->flags);
+	smp_mb__after_atomic();
+	err = see_setattr(si->priv, &attr);
+	/* a change of owner takes set-id bits away: give them back */
+	if (!err && (inode->i_mode & (S_ISUID | S_ISGID)) &&
+	    d_inode(si->priv)->i_mode != inode->i_mode) {
+		attr.ia_valid = ATTR_MODE | ATTR_FORCE;
+		err = see_setattr(si->priv, &attr);
+	}
+	if (err)
+		set_bit(SEE_I_ATTRDIRTY, &si->flags);
+	return err;
+}
+
+/**
+ * __see_persist - write attributes to the private object, making it if needed
+ * @inode: touched host object
+ *
+ * Context: between see_begin() and see_end().
+ */
+int __see_persist(struct inode *inode)
+{
+	struct see_inode *si = see_i(inode);
+	struct dentry *object;
+	int err;
+
+	err = see_place(inode);
+	if (err)
+		return err;
+	mutex_lock(&si->lock);
+	if (!si->priv) {
+		err = see_tree_object(see_layer(inode->i_sb), inode, si->box,
+				      &object);
+		if (err)
+			goto out;
+		set_bit(SEE_I_ATTRDIRTY, &si->flags);
+		smp_store_release(&si->priv, object);
+	}
+	if (test_bit(SEE_I_ATTRDIRTY, &si->flags))
+		err = see_write_attrs(inode);
+out:
+	mutex_unlock(&si->lock);
+	return err;
+}
+
+/**
+ * see_persist - give a touched host object its place in the private tree
+ * @inode: touched host object
+ *
+ * Afterwards see_inode.box and .priv are set and hold its attributes.
+ *
+ * Context: writeback, fsync and inode operations; never under mmap_lock,
+ * invalidate_lock or a folio lock.
+ */
+int see_persist(struct inode *inode)
+{
+	unsigned int nofs = memalloc_nofs_save();
+	struct see_op op;
+	int err;
+
+	err = see_begin(inode->i_sb, &op);
+	if (!err) {
+		err = __see_persist(inode);
+		see_end(&op);
+	}
+	memalloc_nofs_restore(nofs);
+	return err;
+}
+
+/**
+ * see_keep - the host dropped an object that the SEE holds: complete the copy
+ * @inode: held host object without a name on the host
+ *
+ * Context: a worker of the layer, or unmount.
+ */
+int see_keep(struct inode *inode)
+{
+	struct see_inode *si = see_i(inode);
+	int err;
+
+	if (test_bit(SEE_I_KEPT, &si->flags))
+		return 0;
+	if (!test_bit(SEE_I_ATTRS, &si->flags)) {
+		see_copyattr(inode);
+		set_bit(SEE_I_ATTRS, &si->flags);
+	}
+	err = see_persist(inode);
+	if (!err && S_ISREG(inode->i_mode))
+		err = see_data_complete(inode);
+	if (!err)
+		set_bit(SEE_I_KEPT, &si->flags);
+	return err;
+}

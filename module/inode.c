@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * inode.c - objects: which inode stands for what
+ *
+ * Owns see_inode.key, .lower, .dpos and the inode cache.  An object of the
+ * host is found by the host inode, which see_inode.lower pins; what was born
+ * in the SEE by the private inode; a host object that was gone when the layer
+ * was mounted by what is left of it in the private tree.  So hard links, host
+ * renames and changes keep one inode and one number.
+ */
+#include <linux/file.h>
+#include <linux/hash.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "data.h"
+#include "inode.h"
+#include "namei.h"
+#include "names.h"
+
+static unsigned long see_hash(const struct inode *key)
+{
+	return hash_ptr(key, 32);
+}
+
+static int see_inode_test(struct inode *inode, void *key)
+{
+	return see_i(inode)->key == key;
+}
+
+static int see_inode_set(struct inode *inode, void *key)
+{
+	see_i(inode)->key = key;
+	return 0;
+}
+
+/* does the file system of the private tree number its inodes with the lower's? */
+u64 see_ino(const struct see_layer *layer, const struct inode *priv)
+{
+	return layer->samefs ? priv->i_ino : priv->i_ino | BIT_ULL(62);
+}
+
+/**
+ * see_gone - does the host have no name for this object any more?
+ * @inode: any object
+ *
+ * Context: any; reads one field of the host inode.
+ */
+bool see_gone(const struct inode *inode)
+{
+	struct inode *lower = see_lower_inode(inode);
+
+	if (see_test(inode, SEE_I_BORN))
+		return false;
+	return !lower || !lower->i_nlink || IS_DEADDIR(lower);
+}
+
+/* where live attributes come from; NULL: the VFS inode is the authority */
+static struct inode *see_attr_source(const struct inode *inode)
+{
+	struct dentry *priv;
+
+	if (see_test(inode, SEE_I_BORN)) {
+		priv = see_priv(inode);
+		return priv ? d_inode(priv) : NULL;
+	}
+	if (see_test(inode, SEE_I_ATTRS))
+		return NULL;
+	return see_lower_inode(inode);
+}
+
+/**
+ * see_attr_stale - did the attributes that the VFS looks at change below?
+ * @inode: any object
+ *
+ * Context: any, RCU walk included.
+ */
+bool see_attr_stale(const struct inode *inode)
+{
+	const struct inode *src = see_attr_source(inode);
+
+	return src && (src->i_mode != inode->i_mode ||
+		       !uid_eq(src->i_uid, inode->i_uid) ||
+		       !gid_eq(src->i_gid, inode->i_gid));
+}
+
+/**
+ * see_copyattr - take over the attributes of the real object
+ * @inode: any object; one that is its own authority stays as it is
+ */
+void see_copyattr(struct inode *inode)
+{
+	const struct inode *src = see_attr_source(inode);
+
+	if (!src)
+		return;
+	spin_lock(&inode->i_lock);
+	if (!see_test(inode, SEE_I_ATTRS)) {
+		inode->i_mode = src->i_mode;
+		inode->i_uid = src->i_uid;
+		inode->i_gid = src->i_gid;
+		inode_set_atime_to_ts(inode, inode_get_atime(src));
+		inode_set_mtime_to_ts(inode, inode_get_mtime(src));
+		inode_set_ctime_to_ts(inode, inode_get_ctime(src));
+		if (see_test(inode, SEE_I_BORN) || !S_ISREG(inode->i_mode))
+			i_size_write(inode, i_size_read(src));
+		set_nlink(inode, src->i_nlink);
+		inode->i_flags &= ~(S_IMMUTABLE | S_APPEND);
+		inode->i_flags |= src->i_flags & (S_IMMUTABLE | S_APPEND);
+	}
+	spin_unlock(&inode->i_lock);
+}
+
+/**
+ * see_dir_modified - names of a directory changed
+ * @dir: the directory; for a host object with live attributes getattr looks at
+ *	 the container
+ */
+void see_dir_modified(struct inode *dir)
+{
+	if (see_test(dir, SEE_I_BORN)) {
+		see_copyattr(dir);
+		return;
+	}
+	inode_set_mtime_to_ts(dir, inode_set_ctime_current(dir));
+	if (see_test(dir, SEE_I_ATTRS)) {
+		set_bit(SEE_I_ATTRDIRTY, &see_i(dir)->flags);
+		mark_inode_dirty_sync(dir);
+	}
+}
+
+/**
+ * see_placed - a name that the SEE made for a host object came or went
+ * @inode: host object
+ * @delta: 1 or -1
+ */
+void see_placed(struct inode *inode, int delta)
+{
+	struct see_layer *layer = see_layer(inode->i_sb);
+	struct see_inode *si = see_i(inode);
+
+	atomic_add(delta, &si->links);
+	if (!S_ISDIR(inode->i_mode))
+		return;
+	/* a directory has one name: the SEE's, when it has one */
+	if (delta > 0) {
+		set_bit(SEE_I_PLACED, &si->flags);
+		/* only the listing asks: failing to note it shows a dead name */
+		xa_store(&layer->placed, inode->i_ino, inode, GFP_KERNEL);
+	} else if (!atomic_read(&si->links)) {
+		clear_bit(SEE_I_PLACED, &si->flags);
+		xa_erase(&layer->placed, inode->i_ino);
+	}
+}
+
+/**
+ * see_cut - a name of the host got covered by one of the SEE, or bare again
+ * @layer: the layer
+ * @lower: host object that the host has under the name
+ * @delta: 1 or -1
+ *
+ * Context: any but interrupts; waits for nothing.
+ */
+void see_cut(struct see_layer *layer, const struct inode *lower, int delta)
+{
+	unsigned long ino = lower->i_ino;
+	void *old;
+	long n;
+
+	if (S_ISDIR(lower->i_mode))
+		return;
+	xa_lock(&layer->cuts);
+	old = xa_load(&layer->cuts, ino);
+	n = (old ? (long)xa_to_value(old) : 0) + delta;
+	if (n > 0)
+		/* without memory a link count stays too high */
+		__xa_store(&layer->cuts, ino, xa_mk_value(n), GFP_NOWAIT);
+	else
+		__xa_erase(&layer->cuts, ino);
+	xa_unlock(&layer->cuts);
+}
+
+static void see_lockdep_annotate(struct inode *inode)
+{
+#ifdef CONFIG_LOCKDEP
+	static struct lock_class_key dir_key[FILESYSTEM_MAX_STACK_DEPTH + 1];
+	static struct lock_class_key file_key[FILESYSTEM_MAX_STACK_DEPTH + 1];
+	static struct lock_class_key lock_key[FILESYSTEM_MAX_STACK_DEPTH + 1];
+	int depth = min(inode->i_sb->s_stack_depth, FILESYSTEM_MAX_STACK_DEPTH);
+
+	if (S_ISDIR(inode->i_mode))
+		lockdep_set_class(&inode->i_rwsem, &dir_key[depth]);
+	else
+		lockdep_set_class(&inode->i_rwsem, &file_key[depth]);
+	lockdep_set_class(&see_i(inode)->lock, &lock_key[depth]);
+#endif
+}
+
+static void see_set_ops(struct inode *inode)
+{
+	switch (inode->i_mode & S_IFMT) {
+	case S_IFREG:
+		inode->i_op = &see_file_iops;
+		inode->i_fop = &see_file_fops;
+		inode->i_mapping->a_ops = &see_aops;
+		break;
+	case S_IFDIR:
+		inode->i_op = &see_dir_iops;
+		inode->i_fop = &see_dir_fops;
+		break;
+	case S_IFLNK:
+		inode->i_op = &see_link_iops;
+		break;
+	default:
+		inode->i_op = &see_file_iops;
+		init_special_inode(inode, inode->i_mode, inode->i_rdev);
+		break;
+	}
+}
+
+static struct inode *see_iget_key(struct super_block *sb, struct inode *key)
+{
+	struct inode *inode = iget5_locked(sb, see_hash(key), see_inode_test,
+					   see_inode_set, key);
+
+	return inode ?: ERR_PTR(-ENOMEM);
+}
+
+static void see_init_inode(struct inode *inode, const struct inode *like)
+{
+	inode->i_mode = like->i_mode;
+	inode->i_rdev = like->i_rdev;
+	inode->i_flags |= S_NOATIME | S_NOCMTIME;
+#ifdef CONFIG_FS_POSIX_ACL
+	inode->i_acl = inode->i_default_acl = ACL_DONT_CACHE;
+#endif
+	see_copyattr(inode);
+	if (S_ISREG(inode->i_mode))
+		i_size_write(inode, i_size_read(like));
+	see_set_ops(inode);
+	see_lockdep_annotate(inode);
+}
+
+/**
+ * see_iget - the inode of a host object, or of one born in the SEE
+ * @sb: superblock of the layer
+ * @lower: positive dentry of the host object, or NULL
+ * @priv: positive dentry of the born object if @lower is NULL
+ *
+ * Return: a referenced inode, or -ENOMEM.
+ */
+struct inode *see_iget(struct super_block *sb, struct dentry *lower,
+		       struct dentry *priv)
+{
+	struct see_layer *layer = see_layer(sb);
+	struct inode *key = d_inode(lower ?: priv);
+	struct see_inode *si;
+	struct inode *inode;
+
+	inode = see_iget_key(sb, key);
+	if (IS_ERR(inode) || !see_inode_is_new(inode))
+		return inode;
+	si = see_i(inode);
+	if (lower) {
+		si->lower = dget(lower);
+		inode->i_ino = key->i_ino;
+	} else {
+		si->priv = dget(priv);
+		set_bit(SEE_I_BORN, &si->flags);
+		inode->i_ino = see_ino(layer, key);
+	}
+	see_init_inode(inode, key);
+	unlock_new_inode(inode);
+	return inode;
+}
+
+/**
+ * see_iget_changed - the inode of a host object that has a container
+ * @sb: superblock of the layer
+ * @lower: dentry of the host object, or NULL if the host has it no more
+ * @box: container
+ * @object: private object, or NULL
+ *
+ * Only while the private tree is loaded.
+ */
+struct inode *see_iget_changed(struct super_block *sb, struct dentry *lower,
+			       struct dentry *box, struct dentry *object)
+{
+	struct inode *key = d_inode(lower ?: object ?: box);
+	struct inode *like = d_inode(object ?: lower ?: box);
+	struct inode *inode;
+
+	inode = see_iget_key(sb, key);
+	if (IS_ERR(inode) || !see_inode_is_new(inode))
+		return inode;
+	if (lower)
+		see_i(inode)->lower = dget(lower);
+	inode->i_ino = lower ? key->i_ino : see_ino(see_layer(sb), key);
+	inode->i_mode = like->i_mode;
+	/* the private object of a node or socket is only a holder */
+	if (lower) {
+		inode->i_mode = (d_inode(lower)->i_mode & S_IFMT) |
+				(like->i_mode & 07777);
+		inode->i_rdev = d_inode(lower)->i_rdev;
+	}
+	inode->i_uid = like->i_uid;
+	inode->i_gid = like->i_gid;
+	inode_set_atime_to_ts(inode, inode_get_atime(like));
+	inode_set_mtime_to_ts(inode, inode_get_mtime(like));
+	inode_set_ctime_to_ts(inode, inode_get_ctime(like));
+	i_size_write(inode, i_size_read(lower ? d_inode(lower) : like));
+	set_nlink(inode, 1);
+	inode->i_flags |= S_NOATIME | S_NOCMTIME;
+#ifdef CONFIG_FS_POSIX_ACL
+	inode->i_acl = inode->i_default_acl = ACL_DONT_CACHE;
+#endif
+	see_set_ops(inode);
+	see_lockdep_annotate(inode);
+	unlock_new_inode(inode);
+	return inode;
+}
+
+/**
+ * see_ilookup_nowait - the cached inode of a host object
+ * @sb: superblock of the layer
+ * @lower: host inode
+ *
+ * Context: a host task that holds locks of the host: waits for nothing.
+ * Return: a referenced inode or NULL.
+ */
+struct inode *see_ilookup_nowait(struct super_block *sb, struct inode *lower)
+{
+	struct inode *inode = ilookup5_nowait(sb, see_hash(lower),
+					      see_inode_test, lower);
+
+	if (inode && see_inode_is_new(inode)) {
+		iput(inode);
+		inode = NULL;
+	}
+	return inode;
+}
+
+/**
+ * see_evict_inode - give back everything that an object holds
+ * @inode: without users
+ */
+void see_evict_inode(struct inode *inode)
+{
+	struct see_inode *si = see_i(inode);
+
+	truncate_inode_pages_final(&inode->i_data);
+	clear_inode(inode);
+	see_data_evict(inode);
+	if (si->rfile)
+		fput(si->rfile);
+	see_names_free(si->names);
+	dput(si->box);
+	dput(si->priv);
+	dput(si->lower);
+	kfree(si->origin);
+	kfree(si->name);
+	if (si->parent)
+		iput(si->parent);
+}

@@ -1,0 +1,556 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * lookup.c - from a name to an object, on a host that never stands still
+ *
+ * Owns dentry->d_fsdata (the lower dentry of a name of the host, pinned for
+ * the life of the seefs dentry) and dentry->d_time, the token.
+ *
+ * The token of a name of the host is made of two sequence counts, our
+ * dentry's and the lower dentry's.  see_bind() alone writes it, under both
+ * d_locks, after it saw there that both are the same name of the same object.
+ * Every change of either name raises one of the counts, so that two
+ * comparisons without a lock are enough afterwards, in RCU walk too.  A race
+ * leaves SEE_TOKEN_NEVER, which makes the next walk ask again.
+ *
+ * Lock order: our directory's i_rwsem, then the host directory's (inside
+ * lookup_one_unlocked()); our d_lock, then the lower's.
+ */
+#include <linux/delay.h>
+#include <linux/namei.h>
+#include <linux/slab.h>
+
+#include "inode.h"
+#include "lookup.h"
+#include "lower.h"
+#include "names.h"
+#include "version.h"
+
+/* d_splice_alias() gives up where it would have to wait for a lock */
+#define SEE_SPLICE_TRIES	64
+#define SEE_SPLICE_MIN_US	50
+#define SEE_SPLICE_MAX_US	1000
+
+static struct dentry *see_lower(const struct dentry *dentry)
+{
+	return dentry->d_fsdata;
+}
+
+static unsigned long see_token(const struct dentry *dentry,
+			       const struct dentry *lower)
+{
+	return (unsigned long)READ_ONCE(dentry->d_seq.seqcount.sequence) << 32 |
+	       READ_ONCE(lower->d_seq.seqcount.sequence);
+}
+
+/*
+ * Bind the name of @dentry to the name of its lower as both are now.
+ * Return: true if they are the same name of the same thing.
+ */
+static bool see_bind(struct dentry *dentry)
+{
+	struct dentry *lower = see_lower(dentry), *parent;
+	struct inode *inode, *li;
+	bool ok = false;
+
+	spin_lock(&dentry->d_lock);
+	spin_lock_nested(&lower->d_lock, DENTRY_D_LOCK_NESTED);
+	parent = see_i(d_inode(dentry->d_parent))->lower;
+	inode = d_inode(dentry);
+	li = d_inode(lower);
+	if (parent && !d_unhashed(lower) && lower->d_parent == parent &&
+	    (inode ? see_i(inode)->key : NULL) == li &&
+	    d_same_name(lower, parent, &dentry->d_name)) {
+		WRITE_ONCE(dentry->d_time, see_token(dentry, lower));
+		ok = true;
+	} else {
+		WRITE_ONCE(dentry->d_time, SEE_TOKEN_NEVER);
+	}
+	spin_unlock(&lower->d_lock);
+	spin_unlock(&dentry->d_lock);
+	return ok;
+}
+
+static int see_revalidate_slow(struct dentry *dentry, unsigned int flags)
+{
+	struct dentry *lower = see_lower(dentry);
+	struct inode *inode;
+	int ret;
+
+	if (READ_ONCE(dentry->d_time) == SEE_TOKEN_PRIV) {
+		inode = d_inode_rcu(dentry);
+		if (!inode || !see_attr_stale(inode))
+			return 1;
+		if (flags & LOOKUP_RCU)
+			return -ECHILD;
+		see_copyattr(inode);
+		return 1;
+	}
+	if (flags & LOOKUP_RCU)
+		return -ECHILD;
+	if (lower->d_flags & DCACHE_OP_REVALIDATE) {
+		ret = see_d_revalidate(lower, flags);
+		if (ret <= 0)
+			return ret;
+	}
+	inode = d_inode(dentry);
+	/* a directory that the SEE put elsewhere has no name of the host */
+	if (inode && see_test(inode, SEE_I_PLACED))
+		goto out_drop;
+	if (see_bind(dentry)) {
+		if (inode && see_attr_stale(inode))
+			see_copyattr(inode);
+		/* who checks by himself is asked each time */
+		if (lower->d_flags & DCACHE_OP_REVALIDATE)
+			WRITE_ONCE(dentry->d_time, SEE_TOKEN_NEVER);
+		return 1;
+	}
+out_drop:
+	/* moved, not removed: what is mounted in it follows with the alias */
+	if (d_is_dir(dentry) && !d_unhashed(lower))
+		d_drop(dentry);
+	return 0;
+}
+
+static int __see_revalidate(struct dentry *dentry, unsigned int flags)
+{
+	struct dentry *lower = see_lower(dentry);
+	struct inode *inode;
+
+	inode = READ_ONCE(dentry->d_inode);
+	if (unlikely(!lower)) {
+		/* born, linked or removed by the SEE */
+		if (!inode || likely(!see_attr_stale(inode)))
+			return 1;
+		if (flags & LOOKUP_RCU)
+			return -ECHILD;
+		see_copyattr(inode);
+		return 1;
+	}
+	if (likely(READ_ONCE(dentry->d_time) == see_token(dentry, lower)) &&
+	    (!inode || likely(!see_attr_stale(inode))))
+		return 1;
+	return see_revalidate_slow(dentry, flags);
+}
+
+#ifdef SEE_HAVE_D_REVALIDATE_NAME
+static int see_revalidate(struct inode *dir, const struct qstr *name,
+			  struct dentry *dentry, unsigned int flags)
+{
+	return __see_revalidate(dentry, flags);
+}
+#else
+static int see_revalidate(struct dentry *dentry, unsigned int flags)
+{
+	return __see_revalidate(dentry, flags);
+}
+#endif
+
+static void see_d_release(struct dentry *dentry)
+{
+	dput(see_lower(dentry));
+}
+
+const struct dentry_operations see_dentry_ops = {
+	.d_revalidate	= see_revalidate,
+	.d_release	= see_d_release,
+};
+
+/**
+ * see_hidden - is this a store, which no name of a layer leads to?
+ * @layer: the layer
+ * @lower: positive dentry of the host
+ *
+ * Stores are root's alone and say so themselves, in use or not.
+ */
+bool see_hidden(struct see_layer *layer, struct dentry *lower)
+{
+	struct inode *inode = d_inode(lower);
+	const struct cred *old;
+	ssize_t len;
+	char c;
+
+	if (!S_ISDIR(inode->i_mode))
+		return false;
+	if (xa_load(&layer->hidden, inode->i_ino) == inode)
+		return true;
+	if ((inode->i_mode & 0777) != 0700 ||
+	    !uid_eq(inode->i_uid, GLOBAL_ROOT_UID))
+		return false;
+	old = override_creds(layer->cred);
+	len = see_getxattr(lower, SEE_XATTR_STORE, &c, 1);
+	revert_creds(old);
+	return len >= 0 || len == -ERANGE;
+}
+
+/* attach @inode, or nothing, to @dentry; the caller's reference is consumed */
+static struct dentry *see_splice(struct inode *inode, struct dentry *dentry)
+{
+	struct dentry *alias;
+	int tries = 0;
+
+	if (!inode) {
+		d_add(dentry, NULL);
+		return NULL;
+	}
+	for (;;) {
+		ihold(inode);
+		alias = d_splice_alias(inode, dentry);
+		if (alias != ERR_PTR(-ESTALE) || ++tries == SEE_SPLICE_TRIES)
+			break;
+		usleep_range(SEE_SPLICE_MIN_US, SEE_SPLICE_MAX_US);
+	}
+	if (!IS_ERR(alias) && S_ISDIR(inode->i_mode))
+		WRITE_ONCE(see_i(inode)->dpos, alias ?: dentry);
+	iput(inode);
+	return alias;
+}
+
+/* a name that the host gives, or does not */
+static struct dentry *see_lookup_host(struct inode *dir, struct dentry *dentry)
+{
+	struct see_layer *layer = see_layer(dir->i_sb);
+	struct inode *inode = NULL;
+	struct dentry *lower, *alias, *d;
+	const struct cred *old;
+
+	old = override_creds(layer->cred);
+	lower = lookup_one_unlocked(see_mnt_idmap(layer->lower.mnt),
+				    (const char *)dentry->d_name.name,
+				    see_i(dir)->lower, dentry->d_name.len);
+	revert_creds(old);
+	if (IS_ERR(lower)) {
+		/* a directory that the host removed has no entries */
+		if (lower != ERR_PTR(-ENOENT))
+			return lower;
+		return see_splice(NULL, dentry);
+	}
+	dentry->d_fsdata = lower;
+	WRITE_ONCE(dentry->d_time, SEE_TOKEN_NEVER);
+	if (READ_ONCE(lower->d_inode) && !see_hidden(layer, lower)) {
+		inode = see_iget(dir->i_sb, lower, NULL);
+		if (IS_ERR(inode))
+			return ERR_CAST(inode);
+		if (see_test(inode, SEE_I_PLACED)) {
+			iput(inode);
+			inode = NULL;
+		}
+	}
+	alias = see_splice(inode, dentry);
+	if (IS_ERR(alias))
+		return alias;
+	d = alias ?: dentry;
+	/* an alias that had no name of the host until now */
+	if (alias && !alias->d_fsdata) {
+		spin_lock(&alias->d_lock);
+		if (!alias->d_fsdata)
+			alias->d_fsdata = dget(lower);
+		spin_unlock(&alias->d_lock);
+	}
+	if (see_lower(d) && (!inode || d_inode(d)))
+		see_bind(d);
+	return alias;
+}
+
+/* a name in a directory of the private tree */
+static struct dentry *see_lookup_born(struct inode *dir, struct dentry *dentry,
+				      struct dentry *private)
+{
+	struct see_layer *layer = see_layer(dir->i_sb);
+	struct inode *inode = NULL;
+	const struct cred *old;
+	struct dentry *priv;
+
+	old = override_creds(layer->cred);
+	priv = see_lookup_priv(private, (const char *)dentry->d_name.name,
+			       dentry->d_name.len);
+	revert_creds(old);
+	if (!IS_ERR(priv)) {
+		inode = see_iget(dir->i_sb, NULL, priv);
+		dput(priv);
+		if (IS_ERR(inode))
+			return ERR_CAST(inode);
+	} else if (priv != ERR_PTR(-ENOENT)) {
+		return priv;
+	}
+	return see_splice(inode, dentry);
+}
+
+/**
+ * see_lookup - find a name
+ * @dir: directory, i_rwsem held
+ * @dentry: the name
+ * @flags: LOOKUP_*
+ */
+struct dentry *see_lookup(struct inode *dir, struct dentry *dentry,
+			  unsigned int flags)
+{
+	struct see_inode *si = see_i(dir);
+	struct see_names *names;
+	struct see_name found;
+
+	if (dentry->d_name.len > NAME_MAX)
+		return ERR_PTR(-ENAMETOOLONG);
+	switch (see_names_find(dir, &dentry->d_name, &found)) {
+	case SEE_NAME_BORN:
+		names = see_names(dir);
+		return see_lookup_born(dir, dentry,
+				       smp_load_acquire(&names->sub[SEE_SUB_MADE]));
+	case SEE_NAME_LINKED:
+		ihold(found.target);
+		return see_splice(found.target, dentry);
+	case SEE_NAME_FOLLOW:
+		if (!see_gone(found.target) ||
+		    see_test(found.target, SEE_I_PLACED))
+			break;
+		ihold(found.target);
+		return see_splice(found.target, dentry);
+	case SEE_NAME_ABSENT:
+		return see_splice(NULL, dentry);
+	case SEE_NAME_NONE:
+		break;
+	}
+	if (test_bit(SEE_I_BORN, &si->flags))
+		return see_lookup_born(dir, dentry, see_priv(dir));
+	if (!si->lower || IS_DEADDIR(d_inode(si->lower)))
+		return see_splice(NULL, dentry);
+	return see_lookup_host(dir, dentry);
+}
+
+/* ---- where a directory is: ".." and descriptors have no revalidation ---- */
+
+/* the lower directories from @lower up to one whose seefs alias is in place */
+static int see_collect(struct super_block *sb, struct dentry *lower,
+		       struct dentry ***list, unsigned int *count,
+		       struct dentry **base)
+{
+	struct see_layer *layer = see_layer(sb);
+	struct dentry *l = dget(lower), *up, **grown;
+	unsigned int n = 0, room = 0;
+	struct inode *inode;
+	int err = 0;
+
+	*list = NULL;
+	*base = NULL;
+	for (;;) {
+		if (l == layer->lower.dentry) {
+			*base = dget(sb->s_root);
+			break;
+		}
+		inode = see_ilookup_nowait(sb, d_inode(l));
+		if (inode && l != lower) {
+			struct dentry *d = d_find_any_alias(inode);
+
+			if (d && see_lower(d) == l && !d_unhashed(d) &&
+			    READ_ONCE(d->d_time) == see_token(d, l)) {
+				*base = d;
+				iput(inode);
+				break;
+			}
+			dput(d);
+		}
+		iput(inode);
+		if (IS_ROOT(l) || d_unhashed(l)) {
+			err = -ESTALE;
+			break;
+		}
+		if (n == room) {
+			room = room ? 2 * room : 16;
+			grown = krealloc(*list, room * sizeof(*grown),
+					 GFP_KERNEL);
+			if (!grown) {
+				err = -ENOMEM;
+				break;
+			}
+			*list = grown;
+		}
+		up = dget_parent(l);
+		(*list)[n++] = l;
+		l = up;
+	}
+	dput(l);
+	*count = n;
+	return err;
+}
+
+/* look the names up again from there, so that d_splice_alias() moves us */
+static void see_reconnect(struct super_block *sb, struct dentry *lower)
+{
+	struct dentry **list, *base, *d;
+	struct name_snapshot snap;
+	unsigned int n;
+	int err;
+
+	err = see_collect(sb, lower, &list, &n, &base);
+	while (!err && n) {
+		take_dentry_name_snapshot(&snap, list[n - 1]);
+		d = lookup_one_unlocked(see_nop_idmap,
+					(const char *)snap.name.name, base,
+					snap.name.len);
+		release_dentry_name_snapshot(&snap);
+		/* the host raced us: the next walk tries again */
+		if (IS_ERR(d)) {
+			err = PTR_ERR(d);
+		} else if (see_lower(d) != list[n - 1] || d_is_negative(d)) {
+			err = -ESTALE;
+			dput(d);
+		} else {
+			dput(base);
+			base = d;
+			dput(list[--n]);
+		}
+	}
+	while (n)
+		dput(list[--n]);
+	kfree(list);
+	dput(base);
+}
+
+/**
+ * see_check_position - is a directory still where the host has it?
+ * @inode: directory
+ * @mask: of ->permission
+ *
+ * Return: 0, or -ECHILD in RCU walk if the position must be found anew.
+ */
+int see_check_position(struct inode *inode, int mask)
+{
+	struct dentry *d = READ_ONCE(see_i(inode)->dpos);
+	struct dentry *lower;
+	const struct cred *old;
+	unsigned long token;
+
+	if (!d)
+		return 0;
+	lower = READ_ONCE(d->d_fsdata);
+	if (!lower)
+		return 0;
+	token = READ_ONCE(d->d_time);
+	if (likely(token == see_token(d, lower)) || token == SEE_TOKEN_PRIV)
+		return 0;
+	/* the root is not moved by anybody; a writer holds i_rwsem */
+	if (IS_ROOT(d))
+		return 0;
+	if (mask & MAY_NOT_BLOCK)
+		return -ECHILD;
+	if (mask & MAY_WRITE)
+		return 0;
+	d = d_find_any_alias(inode);
+	if (!d)
+		return 0;
+	lower = see_lower(d);
+	if (lower && !IS_ROOT(d) && !d_unhashed(lower) && !see_bind(d)) {
+		old = override_creds(see_layer(inode->i_sb)->cred);
+		see_reconnect(inode->i_sb, lower);
+		revert_creds(old);
+	}
+	dput(d);
+	return 0;
+}
+
+/* ---- link counts ---- */
+
+/* does the host have a directory of this name now? */
+static bool see_host_dir(struct inode *dir, const char *name, unsigned int len)
+{
+	struct see_layer *layer = see_layer(dir->i_sb);
+	struct dentry *lower = see_i(dir)->lower, *d;
+	bool ret;
+
+	if (!lower || IS_DEADDIR(d_inode(lower)))
+		return false;
+	d = lookup_one_unlocked(see_mnt_idmap(layer->lower.mnt), name, lower,
+				len);
+	if (IS_ERR(d))
+		return false;
+	ret = d_is_dir(d);
+	dput(d);
+	return ret;
+}
+
+/* a directory of the host with private names: the host's, less, plus */
+static unsigned int see_dir_nlink(struct inode *inode, unsigned int host)
+{
+	struct see_layer *layer = see_layer(inode->i_sb);
+	struct see_names *names = see_names(inode);
+	struct see_version now = {};
+	struct see_name *buf, *e;
+	const struct cred *old;
+	unsigned int nlink;
+	u64 id = 0, gen;
+
+	if (!names || host < 2)
+		return host;
+	if (see_i(inode)->lower &&
+	    see_version_sample(layer, see_i(inode)->lower, &now))
+		return host;
+	gen = READ_ONCE(names->gen);
+	spin_lock(&names->lock);
+	nlink = names->nlink_gen == gen &&
+		see_version_equal(&names->nlink_host, &now) ? names->nlink : 0;
+	spin_unlock(&names->lock);
+	if (nlink)
+		return nlink;
+	buf = kmalloc(SEE_NAME_SIZE, GFP_KERNEL);
+	if (!buf)
+		return host;
+	nlink = host;
+	old = override_creds(layer->cred);
+	while ((e = see_names_next(names, id, buf))) {
+		id = e->id + 1;
+		if (e->kind == SEE_NAME_FOLLOW && !see_gone(e->target))
+			continue;
+		if (see_host_dir(inode, e->name, e->len))
+			nlink--;
+		if (e->kind == SEE_NAME_BORN ? e->dtype == DT_DIR :
+		    e->kind != SEE_NAME_ABSENT && S_ISDIR(e->target->i_mode))
+			nlink++;
+	}
+	revert_creds(old);
+	kfree(buf);
+	spin_lock(&names->lock);
+	names->nlink = nlink;
+	names->nlink_gen = gen;
+	names->nlink_host = now;
+	spin_unlock(&names->lock);
+	return nlink;
+}
+
+/**
+ * see_nlink - link count as the SEE sees it
+ * @inode: the object
+ * @born: the private object's, if it was born in the SEE
+ */
+unsigned int see_nlink(struct inode *inode, unsigned int born)
+{
+	struct see_inode *si = see_i(inode);
+	struct inode *lower = see_lower_inode(inode);
+	int links = atomic_read(&si->links);
+	unsigned int host;
+	void *cut;
+
+	if (see_test(inode, SEE_I_BORN)) {
+		struct see_names *names = see_names(inode);
+		struct rb_node *node;
+
+		/* directories of the host that were moved in here */
+		if (!S_ISDIR(inode->i_mode) || !names || born < 2)
+			return born;
+		spin_lock(&names->lock);
+		for (node = rb_first(&names->by_id); node; node = rb_next(node))
+			if (S_ISDIR(rb_entry(node, struct see_name,
+					     by_id)->target->i_mode))
+				born++;
+		spin_unlock(&names->lock);
+		return born;
+	}
+	if (S_ISDIR(inode->i_mode)) {
+		host = see_gone(inode) ? 2 : lower->i_nlink;
+		return see_dir_nlink(inode, host);
+	}
+	host = lower ? lower->i_nlink : 0;
+	if (!host && !links && see_test(inode, SEE_I_FOLLOWED))
+		return 1;	/* the kept name */
+	cut = xa_load(&see_layer(inode->i_sb)->cuts, inode->i_ino);
+	links += host - (cut ? (long)xa_to_value(cut) : 0);
+	return max(links, 0);
+}

@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * lower.c - every change of the private tree, under the mounter's credentials
+ *
+ * Owns nothing.  see_begin() takes the private mount's write access and
+ * see_layer.cred; see_end() gives both back.  The private directories are
+ * locked here, below whatever the caller holds of seefs itself.
+ */
+#include <linux/fsnotify.h>
+#include <linux/fs_struct.h>
+#include <linux/mount.h>
+#include <linux/namei.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "lower.h"
+
+/**
+ * see_begin - start to work on the private tree
+ * @sb: the layer's superblock
+ * @op: for see_end()
+ *
+ * Return: 0, or -EROFS if the private tree's mount is read-only.
+ */
+int see_begin(struct super_block *sb, struct see_op *op)
+{
+	int err;
+
+	op->layer = see_layer(sb);
+	op->cred = NULL;
+	err = mnt_want_write(op->layer->priv.mnt);
+	if (err)
+		return err;
+	op->old = override_creds(op->layer->cred);
+	return 0;
+}
+
+/**
+ * see_begin_as_caller - see_begin() for what will belong to the caller
+ * @sb: the layer's superblock
+ * @op: for see_end()
+ *
+ * The mounter's rights with the caller's fsuid and fsgid: what is born belongs
+ * to who made it.
+ */
+int see_begin_as_caller(struct super_block *sb, struct see_op *op)
+{
+	kuid_t uid = current_fsuid();
+	kgid_t gid = current_fsgid();
+	struct cred *cred;
+	int err;
+
+	err = see_begin(sb, op);
+	if (err)
+		return err;
+	cred = prepare_creds();
+	if (!cred) {
+		see_end(op);
+		return -ENOMEM;
+	}
+	cred->fsuid = uid;
+	cred->fsgid = gid;
+	revert_creds(op->old);
+	op->old = override_creds(cred);
+	op->cred = cred;
+	return 0;
+}
+
+/**
+ * see_end - end of see_begin() or see_begin_as_caller()
+ * @op: as filled in there
+ */
+void see_end(struct see_op *op)
+{
+	revert_creds(op->old);
+	if (op->cred)
+		put_cred(op->cred);
+	mnt_drop_write(op->layer->priv.mnt);
+}
+
+/**
+ * see_lookup_priv - find a name in a private directory that is not locked
+ * @dir: private directory
+ * @name: not terminated
+ * @len: of @name
+ *
+ * Return: a positive dentry, -ENOENT, or another error.
+ */
+struct dentry *see_lookup_priv(struct dentry *dir, const char *name, int len)
+{
+	struct dentry *dentry;
+
+	dentry = lookup_one_unlocked(see_nop_idmap, name, dir, len);
+	if (!IS_ERR(dentry) && d_is_negative(dentry)) {
+		dput(dentry);
+		return ERR_PTR(-ENOENT);
+	}
+	return dentry;
+}
+
+/* @dir is locked */
+static struct dentry *see_lookup_new(struct dentry *dir, const struct qstr *name)
+{
+	struct dentry *dentry;
+
+	dentry = lookup_one_len((const char *)name->name, dir, name->len);
+	if (!IS_ERR(dentry) && d_is_positive(dentry)) {
+		dput(dentry);
+		return ERR_PTR(-EEXIST);
+	}
+	return dentry;
+}
+
+/**
+ * see_make - make an entry in a private directory
+ * @dir: private directory, not locked
+ * @name: of the entry
+ * @mode: type and permissions; the umask of the caller applies as the file
+ *	  system sees fit
+ * @rdev: for device nodes
+ * @target: for symlinks
+ * @link: for a hard link: of what
+ * @made: dentry of the new object, to be put by the caller; may be NULL
+ */
+int see_make(struct dentry *dir, const struct qstr *name, umode_t mode, dev_t rdev,
+	     const char *target, struct dentry *link, struct dentry **made)
+{
+	struct inode *inode = d_inode(dir);
+	struct dentry *dentry;
+	int err;
+
+	inode_lock_nested(inode, I_MUTEX_PARENT);
+	dentry = see_lookup_new(dir, name);
+	if (IS_ERR(dentry)) {
+		err = PTR_ERR(dentry);
+		goto out_unlock;
+	}
+	if (link)
+		err = vfs_link(link, see_nop_idmap, inode, dentry, NULL);
+	else if (S_ISDIR(mode))
+		err = vfs_mkdir(see_nop_idmap, inode, dentry, mode);
+	else if (S_ISLNK(mode))
+		err = vfs_symlink(see_nop_idmap, inode, dentry, target);
+	else if (S_ISREG(mode))
+		err = vfs_create(see_nop_idmap, inode, dentry, mode, true);
+	else
+		err = vfs_mknod(see_nop_idmap, inode, dentry, mode, rdev);
+	if (!err && d_is_negative(dentry)) {
+		/* mkdir may leave the name for the next lookup to find */
+		struct dentry *again;
+
+		again = lookup_one_len((const char *)name->name, dir, name->len);
+		dput(dentry);
+		dentry = again;
+		if (IS_ERR(dentry)) {
+			err = PTR_ERR(dentry);
+			goto out_unlock;
+		}
+		if (d_is_negative(dentry))
+			err = -EIO;
+	}
+	if (!err && made)
+		*made = dget(dentry);
+	dput(dentry);
+out_unlock:
+	inode_unlock(inode);
+	return err;
+}
+
+/**
+ * see_mkdir - the directory of that name, made if it is not there
+ * @dir: private directory, not locked
+ * @name: terminated
+ * @made: its dentry, to be put by the caller
+ *
+ * Root's alone: nothing but the module walks there.
+ */
+int see_mkdir(struct dentry *dir, const char *name, struct dentry **made)
+{
+	struct qstr q = QSTR_INIT(name, strlen(name));
+	int err;
+
+	*made = see_lookup_priv(dir, name, q.len);
+	if (!IS_ERR(*made)) {
+		if (d_is_dir(*made))
+			return 0;
+		dput(*made);
+		return -EUCLEAN;
+	}
+	if (PTR_ERR(*made) != -ENOENT)
+		return PTR_ERR(*made);
+	err = see_make(dir, &q, S_IFDIR | 0700, 0, NULL, NULL, made);
+	if (err)
+		*made = NULL;
+	return err;
+}
+
+/**
+ * see_remove - unlink or rmdir in a private directory
+ * @dir: private directory, not locked
+ * @name: of the entry
+ */
+int see_remove(struct dentry *dir, const struct qstr *name)
+{
+	struct inode *inode = d_inode(dir);
+	struct dentry *dentry;
+	int err;
+
+	inode_lock_nested(inode, I_MUTEX_PARENT);
+	dentry = lookup_one_len((const char *)name->name, dir, name->len);
+	if (IS_ERR(dentry)) {
+		err = PTR_ERR(dentry);
+		goto out_unlock;
+	}
+	if (d_is_negative(dentry))
+		err = -ENOENT;
+	else if (d_is_dir(dentry))
+		err = vfs_rmdir(see_nop_idmap, inode, dentry);
+	else
+		err = vfs_unlink(see_nop_idmap, inode, dentry, NULL);
+	dput(dentry);
+out_unlock:
+	inode_unlock(inode);
+	return err;
+}
+
+/**
+ * see_rename - rename within the private tree
+ * @from: private directory, not locked
+ * @old: name there
+ * @to: private directory, not locked
+ * @new: name there
+ * @flags: RENAME_*
+ */
+int see_rename(struct dentry *from, const struct qstr *old, struct dentry *to,
+	       const struct qstr *new, unsigned int flags)
+{
+	struct renamedata rd = {
+		.old_dir = d_inode(from),
+		.new_dir = d_inode(to),
+		.flags = flags,
+	};
+	struct dentry *trap, *src, *dst;
+	int err;
+
+#ifdef SEE_HAVE_GETATTR_USER_NS
+	rd.old_mnt_userns = see_nop_idmap;
+	rd.new_mnt_userns = see_nop_idmap;
+#else
+	rd.old_mnt_idmap = see_nop_idmap;
+	rd.new_mnt_idmap = see_nop_idmap;
+#endif
+	trap = lock_rename(from, to);
+	if (IS_ERR(trap))
+		return PTR_ERR(trap);
+	src = lookup_one_len((const char *)old->name, from, old->len);
+	if (IS_ERR(src)) {
+		err = PTR_ERR(src);
+		goto out_unlock;
+	}
+	dst = lookup_one_len((const char *)new->name, to, new->len);
+	if (IS_ERR(dst)) {
+		err = PTR_ERR(dst);
+		goto out_src;
+	}
+	err = -ENOENT;
+	if (d_is_negative(src))
+		goto out_dst;
+	err = -EINVAL;
+	if (src == trap)
+		goto out_dst;
+	err = -ENOTEMPTY;
+	if (dst == trap)
+		goto out_dst;
+	rd.old_dentry = src;
+	rd.new_dentry = dst;
+	err = vfs_rename(&rd);
+out_dst:
+	dput(dst);
+out_src:
+	dput(src);
+out_unlock:
+	unlock_rename(from, to);
+	return err;
+}
+
+/**
+ * see_setattr - notify_change() on a private object
+ * @dentry: the object
+ * @attr: what to set
+ */
+int see_setattr(struct dentry *dentry, struct iattr *attr)
+{
+	struct inode *inode = d_inode(dentry);
+	int err;
+
+	inode_lock(inode);
+	err = notify_change(see_nop_idmap, dentry, attr, NULL);
+	inode_unlock(inode);
+	return err;
+}
+
+int see_setxattr(struct dentry *dentry, const char *name, const void *value,
+		 size_t size, int flags)
+{
+	return vfs_setxattr(see_nop_idmap, dentry, name, value, size, flags);
+}
+
+int see_removexattr(struct dentry *dentry, const char *name)
+{
+	return vfs_removexattr(see_nop_idmap, dentry, name);
+}
+
+ssize_t see_getxattr(struct dentry *dentry, const char *name, void *value,
+		     size_t size)
+{
+	return vfs_getxattr(see_nop_idmap, dentry, name, value, size);
+}
+
+static int see_copy_acl(struct dentry *from, struct dentry *to, const char *name)
+{
+	struct posix_acl *acl;
+	int err;
+
+	if (!IS_POSIXACL(d_inode(from)) || !IS_POSIXACL(d_inode(to)))
+		return 0;
+	acl = see_vfs_get_acl(from, name);
+	if (IS_ERR(acl)) {
+		err = PTR_ERR(acl);
+		return err == -EOPNOTSUPP || err == -ENODATA ? 0 : err;
+	}
+	if (!acl)
+		return 0;
+	err = see_vfs_set_acl(to, name, acl);
+	posix_acl_release(acl);
+	return err;
+}
+
+/**
+ * see_copy_xattrs - give a new private object what the host object has
+ * @from: host object
+ * @to: private object
+ *
+ * Not those of this module: they would be marks that nobody made.
+ */
+int see_copy_xattrs(struct dentry *from, struct dentry *to)
+{
+	ssize_t len, size;
+	char *list, *name;
+	void *value = NULL;
+	int err = 0;
+
+	if (!d_is_symlink(from)) {
+		err = see_copy_acl(from, to, XATTR_NAME_POSIX_ACL_ACCESS);
+		if (!err && d_is_dir(from))
+			err = see_copy_acl(from, to,
+					   XATTR_NAME_POSIX_ACL_DEFAULT);
+		if (err)
+			return err;
+	}
+	len = vfs_listxattr(from, NULL, 0);
+	if (len <= 0)
+		return len == -EOPNOTSUPP ? 0 : len;
+	list = kvmalloc(len, GFP_KERNEL);
+	if (!list)
+		return -ENOMEM;
+	len = vfs_listxattr(from, list, len);
+	if (len < 0) {
+		err = len;
+		goto out_list;
+	}
+	for (name = list; name < list + len; name += strlen(name) + 1) {
+		if (!strncmp(name, SEE_XATTR_PREFIX, strlen(SEE_XATTR_PREFIX)) ||
+		    !strncmp(name, XATTR_SYSTEM_PREFIX, XATTR_SYSTEM_PREFIX_LEN))
+			continue;
+		size = see_getxattr(from, name, NULL, 0);
+		if (size == -ENODATA)
+			continue;
+		if (size < 0) {
+			err = size;
+			break;
+		}
+		value = kvmalloc(size + 1, GFP_KERNEL);
+		if (!value) {
+			err = -ENOMEM;
+			break;
+		}
+		size = see_getxattr(from, name, value, size);
+		if (size >= 0)
+			err = see_setxattr(to, name, value, size, 0);
+		else if (size != -ENODATA)
+			err = size;
+		kvfree(value);
+		/* a label that the private side cannot hold is not ours to keep */
+		if (err == -EOPNOTSUPP)
+			err = 0;
+		if (err)
+			break;
+	}
+out_list:
+	kvfree(list);
+	return err;
+}
+
+/**
+ * see_open_dir - open a directory of either side for listing
+ * @layer: the layer
+ * @mnt: see_layer.lower.mnt or see_layer.priv.mnt
+ * @dentry: the directory
+ *
+ * Nobody is told that it was opened, and its atime stays.
+ */
+struct file *see_open_dir(struct see_layer *layer, struct vfsmount *mnt,
+			  struct dentry *dentry)
+{
+	struct path path = { .mnt = mnt, .dentry = dentry };
+	int flags = O_RDONLY | O_DIRECTORY | O_LARGEFILE | O_NOATIME |
+		    (__force int)FMODE_NONOTIFY;
+
+	return dentry_open(&path, flags, layer->cred);
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * main.c - module init and exit
+ *
+ * What is registered here is unregistered in the reverse order.
+ */
+#include <linux/module.h>
+
+#include "super.h"
+
+static int __init see_init(void)
+{
+	int err;
+
+	err = see_super_init();
+	if (err)
+		return err;
+	err = register_filesystem(&see_fs_type);
+	if (err)
+		see_super_exit();
+	return err;
+}
+
+static void __exit see_exit(void)
+{
+	unregister_filesystem(&see_fs_type);
+	see_super_exit();
+}
+
+module_init(see_init);
+module_exit(see_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Safe execution environments: a private view of a live file system");
+MODULE_ALIAS_FS("seefs");

@@ -1,0 +1,875 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * namei.c - names made and removed
+ *
+ * Owns nothing; changes the container on disk and the table in memory
+ * together, under the i_rwsem of the directories that the VFS holds.
+ *
+ * What is born lies as a real entry in "made" (or in the born directory), so
+ * that a file system operation makes, replaces and removes it atomically.  A
+ * host object gets a name by a mark in "linked", and loses one by a tombstone
+ * in "removed".  On disk "made" wins over "linked", "linked" over "removed",
+ * "removed" over the host; each operation goes in an order in which a crash
+ * shows the name before or after it.  A tombstone of a name that is replaced
+ * hides nothing by itself, for the same reason.
+ *
+ * Crash residue: renaming a host object over a born one, and exchanging with
+ * a host object, are more than one step; Documentation/private-tree.rst says
+ * what can be seen.
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/namei.h>
+#include <linux/posix_acl.h>
+#include <linux/slab.h>
+
+#include "inode.h"
+#include "lookup.h"
+#include "lower.h"
+#include "namei.h"
+#include "names.h"
+#include "tree.h"
+
+/**
+ * struct see_side - one name that an operation changes
+ * @dir: its directory
+ * @dentry: the name
+ * @inode: what it stands for, or NULL
+ * @kind: SEE_NAME_NONE for a name of the host or for none
+ * @removed: enum see_tomb: what tombstone there is
+ * @entry: preallocated for the table; NULL in a born directory that needs none
+ * @lower: what the host has there now, or NULL
+ */
+struct see_side {
+	struct inode *dir;
+	struct dentry *dentry;
+	struct inode *inode;
+	enum see_name_kind kind;
+	u8 removed;
+	struct see_name *entry;
+	struct dentry *lower;
+};
+
+static bool see_born(const struct inode *inode)
+{
+	return see_test(inode, SEE_I_BORN);
+}
+
+/* the private directory for born entries of @dir */
+static int see_place_of(struct inode *dir, struct dentry **place)
+{
+	if (see_born(dir)) {
+		*place = see_priv(dir);
+		return 0;
+	}
+	return see_sub(dir, SEE_SUB_MADE, place);
+}
+
+/* make @dir ready to be changed, but for what only operations on disk need */
+static int see_side_init(struct see_side *side, struct inode *dir,
+			 struct dentry *dentry)
+{
+	struct see_name found;
+	int err;
+
+	memset(side, 0, sizeof(*side));
+	side->dir = dir;
+	side->dentry = dentry;
+	side->inode = d_inode(dentry);
+	if (!see_born(dir)) {
+		/* the host took the directory away, and nothing of ours is in it */
+		if (see_gone(dir) && !see_test(dir, SEE_I_CHANGED))
+			return -ENOENT;
+		err = see_hold(dentry->d_parent);
+		if (err)
+			return err;
+	}
+	side->kind = see_names_find(dir, &dentry->d_name, &found);
+	side->removed = found.removed;
+	if (side->kind == SEE_NAME_FOLLOW && side->inode != found.target)
+		side->kind = SEE_NAME_NONE;
+	if (side->kind == SEE_NAME_FOLLOW && !see_gone(found.target))
+		side->kind = SEE_NAME_NONE;
+	if (side->kind == SEE_NAME_NONE && see_born(dir) && side->inode)
+		side->kind = SEE_NAME_BORN;
+	side->entry = see_name_alloc(&dentry->d_name);
+	return PTR_ERR_OR_ZERO(side->entry);
+}
+
+/* the part of it that needs the private tree; between see_begin()/see_end() */
+static int see_side_prepare(struct see_side *side)
+{
+	struct see_layer *layer = see_layer(side->dir->i_sb);
+	struct dentry *lower = see_i(side->dir)->lower, *d;
+	int err;
+
+	if (see_born(side->dir))
+		return 0;
+	err = see_dir_prepare(side->dir);
+	if (err)
+		return err;
+	if (!lower || IS_DEADDIR(d_inode(lower)))
+		return 0;
+	d = lookup_one_unlocked(see_mnt_idmap(layer->lower.mnt),
+				(const char *)side->dentry->d_name.name, lower,
+				side->dentry->d_name.len);
+	if (IS_ERR(d))
+		return PTR_ERR(d) == -ENOENT ? 0 : PTR_ERR(d);
+	if (d_is_positive(d))
+		side->lower = d;
+	else
+		dput(d);
+	return 0;
+}
+
+static void see_side_end(struct see_side *side)
+{
+	if (!IS_ERR_OR_NULL(side->entry))
+		kfree(side->entry);
+	dput(side->lower);
+}
+
+/*
+ * Record that the host's name is not the SEE's any more, before it is so:
+ * SEE_TOMB_HIDES for a name that goes, SEE_TOMB_REPLACED for one that will be
+ * born or linked.
+ */
+static int see_entomb(struct see_side *side, enum see_tomb tomb)
+{
+	struct dentry *sub;
+	int err;
+
+	if (see_born(side->dir) || side->removed == SEE_TOMB_HIDES ||
+	    side->removed == tomb)
+		return 0;
+	if (!side->removed && !side->lower)
+		return 0;
+	err = see_sub(side->dir, SEE_SUB_REMOVED, &sub);
+	if (!err)
+		err = see_tree_tombstone(sub, &side->dentry->d_name,
+					 see_layer(side->dir->i_sb), side->lower,
+					 tomb, side->removed);
+	if (!err)
+		side->removed = tomb;
+	return err;
+}
+
+/* take away the mark of a name of this kind, after another took its place */
+static int see_unmark(struct see_side *side, enum see_name_kind kind)
+{
+	struct dentry *sub;
+	int which, err;
+
+	if (kind == SEE_NAME_LINKED)
+		which = SEE_SUB_LINKED;
+	else if (kind == SEE_NAME_FOLLOW)
+		which = SEE_SUB_FOLLOW;
+	else
+		return 0;
+	err = see_sub(side->dir, which, &sub);
+	if (!err)
+		err = see_remove(sub, &side->dentry->d_name);
+	return err == -ENOENT ? 0 : err;
+}
+
+/* an object of the host lost a name that the SEE gave it */
+static void see_lost(struct see_side *side)
+{
+	struct inode *inode = side->inode;
+
+	if (!inode || see_born(inode))
+		return;
+	if (side->kind == SEE_NAME_LINKED)
+		see_placed(inode, -1);
+}
+
+/* what the table says from now on; consumes side->entry */
+static void see_record(struct see_side *side, enum see_name_kind kind,
+		       struct inode *inode)
+{
+	struct see_name *entry = side->entry;
+
+	if (see_born(side->dir) && kind != SEE_NAME_LINKED) {
+		if (side->kind == SEE_NAME_LINKED)
+			see_names_del(side->dir, &side->dentry->d_name);
+		return;
+	}
+	if (kind == SEE_NAME_ABSENT && !side->removed) {
+		see_names_del(side->dir, &side->dentry->d_name);
+		return;
+	}
+	entry->kind = kind;
+	entry->removed = side->removed;
+	if (kind == SEE_NAME_LINKED)
+		entry->target = inode;
+	if (kind == SEE_NAME_BORN) {
+		entry->ino = inode->i_ino;
+		entry->dtype = fs_umode_to_dtype(inode->i_mode);
+	}
+	side->entry = NULL;
+	if (side->lower && side->kind == SEE_NAME_NONE)
+		see_cut(see_layer(side->dir->i_sb), d_inode(side->lower), 1);
+	see_names_set(side->dir, entry);
+}
+
+/* a mark that says: this name stands for that host object */
+static int see_link_mark(struct see_side *side, struct inode *inode)
+{
+	struct see_layer *layer = see_layer(inode->i_sb);
+	char tmp[SEE_WORK_NAME];
+	struct dentry *sub;
+	struct qstr work;
+	int err;
+
+	err = see_sub(side->dir, SEE_SUB_LINKED, &sub);
+	if (err)
+		return err;
+	/* by way of "work": what was linked here before is replaced at once */
+	see_work_name(layer, tmp, sizeof(tmp));
+	work = (struct qstr)QSTR_INIT(tmp, strlen(tmp));
+	err = see_make(layer->work, &work, S_IFLNK | 0777, 0,
+		       see_i(inode)->origin, NULL, NULL);
+	if (err)
+		return err;
+	err = see_rename(layer->work, &work, sub, &side->dentry->d_name, 0);
+	if (err)
+		see_remove(layer->work, &work);
+	return err;
+}
+
+/* ---- making ---- */
+
+/*
+ * Does the directory hand down something that the private directory cannot?
+ * "made" is root's and plain, whatever the directory is like.
+ */
+static bool see_inherits(struct inode *dir)
+{
+	struct posix_acl *acl;
+	bool ret;
+
+	if (see_born(dir))
+		return false;
+	if (dir->i_mode & S_ISGID)
+		return true;
+	acl = see_get_inode_acl(dir, ACL_TYPE_DEFAULT, false);
+	ret = !IS_ERR_OR_NULL(acl);
+	if (ret)
+		posix_acl_release(acl);
+	return ret;
+}
+
+/* make it aside, give it what it inherits, move it into place */
+static int see_make_inheriting(struct inode *dir, struct dentry *place,
+			       const struct qstr *name, umode_t mode, dev_t rdev,
+			       const char *target, struct dentry **made)
+{
+	struct see_layer *layer = see_layer(dir->i_sb);
+	struct posix_acl *acl = NULL, *dflt = NULL;
+	struct iattr attr = { .ia_valid = ATTR_MODE | ATTR_FORCE };
+	char tmp[SEE_WORK_NAME];
+	struct qstr work;
+	int err;
+
+	if (!S_ISLNK(mode)) {
+		err = posix_acl_create(dir, &mode, &dflt, &acl);
+		if (err)
+			return err;
+	}
+	if (dir->i_mode & S_ISGID) {
+		attr.ia_valid |= ATTR_GID;
+		attr.ia_gid = dir->i_gid;
+		if (S_ISDIR(mode))
+			mode |= S_ISGID;
+	}
+	attr.ia_mode = mode;
+	see_work_name(layer, tmp, sizeof(tmp));
+	work = (struct qstr)QSTR_INIT(tmp, strlen(tmp));
+	err = see_make(layer->work, &work, mode, rdev, target, NULL, made);
+	if (err)
+		goto out_acl;
+	if (S_ISLNK(mode))
+		attr.ia_valid &= ~ATTR_MODE;
+	err = see_setattr(*made, &attr);
+	if (!err && dflt)
+		err = see_vfs_set_acl(*made, XATTR_NAME_POSIX_ACL_DEFAULT, dflt);
+	if (!err && acl)
+		err = see_vfs_set_acl(*made, XATTR_NAME_POSIX_ACL_ACCESS, acl);
+	/* a change of group or ACL may have taken set-id bits along */
+	if (!err && d_inode(*made)->i_mode != mode && !S_ISLNK(mode)) {
+		attr.ia_valid = ATTR_MODE | ATTR_FORCE;
+		err = see_setattr(*made, &attr);
+	}
+	if (!err)
+		err = see_rename(layer->work, &work, place, name,
+				 RENAME_NOREPLACE);
+	if (err) {
+		dput(*made);
+		see_tree_discard(layer, layer->work, &work);
+	}
+out_acl:
+	posix_acl_release(acl);
+	posix_acl_release(dflt);
+	return err;
+}
+
+static int see_make_op(struct inode *dir, struct dentry *dentry, umode_t mode,
+		       dev_t rdev, const char *target)
+{
+	struct super_block *sb = dir->i_sb;
+	struct dentry *place, *made;
+	struct see_side side;
+	struct inode *inode;
+	struct see_op op;
+	int err;
+
+	err = see_side_init(&side, dir, dentry);
+	if (err)
+		goto out;
+	err = see_begin(sb, &op);
+	if (err)
+		goto out;
+	err = see_side_prepare(&side);
+	if (!err)
+		err = see_entomb(&side, SEE_TOMB_REPLACED);
+	if (!err)
+		err = see_place_of(dir, &place);
+	see_end(&op);
+	if (err)
+		goto out;
+
+	err = see_begin_as_caller(sb, &op);
+	if (err)
+		goto out;
+	if (see_inherits(dir))
+		err = see_make_inheriting(dir, place, &dentry->d_name, mode,
+					  rdev, target, &made);
+	else
+		err = see_make(place, &dentry->d_name, mode, rdev, target, NULL,
+			       &made);
+	see_end(&op);
+	if (err)
+		goto out;
+	inode = see_iget(sb, NULL, made);
+	if (IS_ERR(inode)) {
+		err = PTR_ERR(inode);
+		if (!see_begin(sb, &op)) {
+			see_remove(place, &dentry->d_name);
+			see_end(&op);
+		}
+	} else {
+		see_record(&side, SEE_NAME_BORN, inode);
+		see_set_priv(dentry);
+		if (S_ISDIR(mode))
+			WRITE_ONCE(see_i(inode)->dpos, dentry);
+		see_dir_modified(dir);
+		d_instantiate(dentry, inode);
+	}
+	dput(made);
+out:
+	see_side_end(&side);
+	return err;
+}
+
+static int see_create(struct mnt_idmap *idmap, struct inode *dir,
+		      struct dentry *dentry, umode_t mode, bool excl)
+{
+	return see_make_op(dir, dentry, (mode & 07777) | S_IFREG, 0, NULL);
+}
+
+static int see_mkdir_op(struct mnt_idmap *idmap, struct inode *dir,
+			struct dentry *dentry, umode_t mode)
+{
+	return see_make_op(dir, dentry, (mode & 07777) | S_IFDIR, 0, NULL);
+}
+
+static int see_mknod(struct mnt_idmap *idmap, struct inode *dir,
+		     struct dentry *dentry, umode_t mode, dev_t rdev)
+{
+	return see_make_op(dir, dentry, mode, rdev, NULL);
+}
+
+static int see_symlink(struct mnt_idmap *idmap, struct inode *dir,
+		       struct dentry *dentry, const char *target)
+{
+	return see_make_op(dir, dentry, S_IFLNK | 0777, 0, target);
+}
+
+static int see_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
+		       struct file *file, umode_t mode)
+{
+	struct see_layer *layer = see_layer(dir->i_sb);
+	struct path work = { .mnt = layer->priv.mnt, .dentry = layer->work };
+	struct inode *inode;
+	struct see_op op;
+	struct file *real;
+	int err;
+
+	err = see_begin_as_caller(dir->i_sb, &op);
+	if (err)
+		return err;
+	real = see_tmpfile_open(&work, mode | S_IFREG,
+				(file->f_flags & ~O_ACCMODE) | O_RDWR |
+				O_LARGEFILE, current_cred());
+	if (!IS_ERR(real) && (dir->i_mode & S_ISGID)) {
+		struct iattr attr = {
+			.ia_valid = ATTR_GID | ATTR_FORCE, .ia_gid = dir->i_gid,
+		};
+
+		err = see_setattr(real->f_path.dentry, &attr);
+	}
+	see_end(&op);
+	if (IS_ERR(real))
+		return PTR_ERR(real);
+	inode = err ? ERR_PTR(err) : see_iget(dir->i_sb, NULL,
+					      real->f_path.dentry);
+	if (IS_ERR(inode)) {
+		err = PTR_ERR(inode);
+	} else {
+		/* d_tmpfile() takes the link away that there never was */
+		set_nlink(inode, 1);
+		d_tmpfile(file, inode);
+		see_set_priv(file->f_path.dentry);
+	}
+	fput(real);
+	return finish_open_simple(file, err);
+}
+
+static int see_link(struct dentry *old, struct inode *dir, struct dentry *new)
+{
+	struct inode *inode = d_inode(old);
+	struct dentry *place;
+	struct see_side side;
+	struct see_op op;
+	int err;
+
+	err = see_side_init(&side, dir, new);
+	if (!err && !see_born(inode))
+		err = see_hold(old);
+	if (err)
+		goto out;
+	err = see_begin(dir->i_sb, &op);
+	if (err)
+		goto out;
+	err = see_side_prepare(&side);
+	if (!err)
+		err = see_entomb(&side, SEE_TOMB_REPLACED);
+	if (err)
+		goto out_end;
+	if (see_born(inode)) {
+		err = see_place_of(dir, &place);
+		if (!err)
+			err = see_make(place, &new->d_name, inode->i_mode, 0,
+				       NULL, see_priv(inode), NULL);
+		if (!err)
+			see_record(&side, SEE_NAME_BORN, inode);
+	} else {
+		err = see_dir_prepare(dir);
+		if (!err)
+			err = see_box(inode);
+		if (!err)
+			err = see_link_mark(&side, inode);
+		if (!err) {
+			see_placed(inode, 1);
+			see_record(&side, SEE_NAME_LINKED, inode);
+		}
+	}
+	if (!err) {
+		see_copyattr(inode);
+		see_dir_modified(dir);
+		see_set_priv(new);
+		ihold(inode);
+		d_instantiate(new, inode);
+	}
+out_end:
+	see_end(&op);
+out:
+	see_side_end(&side);
+	return err;
+}
+
+/* ---- removing ---- */
+
+/* may this directory go? both kinds of emptiness */
+static int see_may_rmdir(struct inode *inode)
+{
+	if (!S_ISDIR(inode->i_mode))
+		return 0;
+	if (see_born(inode) && !see_names(inode))
+		return 0;	/* the private rmdir or rename finds out */
+	return see_dir_empty(inode);
+}
+
+/* a born directory is gone: so is what was known of names linked into it */
+static void see_forget_born(struct inode *inode)
+{
+	struct see_layer *layer = see_layer(inode->i_sb);
+	struct qstr q;
+	char *key;
+
+	if (!S_ISDIR(inode->i_mode) || !see_born(inode) || !see_i(inode)->box)
+		return;
+	key = see_tree_key(see_priv(inode));
+	if (IS_ERR(key))
+		return;
+	q = (struct qstr)QSTR_INIT(key, strlen(key));
+	/* what stays is removed at the next mount */
+	see_tree_discard(layer, layer->bornbox, &q);
+	kfree(key);
+}
+
+static int see_remove_op(struct inode *dir, struct dentry *dentry)
+{
+	struct inode *inode = d_inode(dentry);
+	struct dentry *place;
+	struct see_side side;
+	struct see_op op;
+	int err;
+
+	err = see_side_init(&side, dir, dentry);
+	if (!err)
+		err = see_may_rmdir(inode);
+	if (err)
+		goto out;
+	err = see_begin(dir->i_sb, &op);
+	if (err)
+		goto out;
+	err = see_side_prepare(&side);
+	if (!err)
+		err = see_entomb(&side, SEE_TOMB_HIDES);
+	if (!err && side.kind == SEE_NAME_BORN) {
+		err = see_place_of(dir, &place);
+		if (!err)
+			err = see_remove(place, &dentry->d_name);
+	} else if (!err) {
+		err = see_unmark(&side, side.kind);
+	}
+	if (!err) {
+		see_lost(&side);
+		see_record(&side, SEE_NAME_ABSENT, NULL);
+		see_forget_born(inode);
+		if (S_ISDIR(inode->i_mode))
+			clear_nlink(inode);
+		else if (inode->i_nlink)
+			drop_nlink(inode);
+		inode_set_ctime_current(inode);
+		see_copyattr(inode);
+		see_dir_modified(dir);
+		if (!see_born(dir))
+			d_drop(dentry);
+	}
+	see_end(&op);
+out:
+	see_side_end(&side);
+	return err;
+}
+
+static int see_unlink(struct inode *dir, struct dentry *dentry)
+{
+	return see_remove_op(dir, dentry);
+}
+
+static int see_rmdir(struct inode *dir, struct dentry *dentry)
+{
+	return see_remove_op(dir, dentry);
+}
+
+/* ---- renaming ---- */
+
+/* move what was born here out of the way, to be discarded later */
+static int see_set_aside(struct see_side *side, char *tmp)
+{
+	struct see_layer *layer = see_layer(side->dir->i_sb);
+	struct dentry *place;
+	struct qstr work;
+	int err;
+
+	err = see_place_of(side->dir, &place);
+	if (err)
+		return err;
+	see_work_name(layer, tmp, SEE_WORK_NAME);
+	work = (struct qstr)QSTR_INIT(tmp, strlen(tmp));
+	return see_rename(place, &side->dentry->d_name, layer->work, &work, 0);
+}
+
+/* give a host object that has this name by the host a mark that says so */
+static int see_link_here(struct see_side *side)
+{
+	struct inode *inode = side->inode;
+	int err;
+
+	if (side->kind == SEE_NAME_LINKED || see_born(inode))
+		return 0;
+	err = see_dir_prepare(side->dir);
+	if (!err)
+		err = see_box(inode);
+	if (!err)
+		err = see_entomb(side, SEE_TOMB_REPLACED);
+	if (!err)
+		err = see_link_mark(side, inode);
+	if (err)
+		return err;
+	see_placed(inode, 1);
+	see_lost(side);
+	err = see_unmark(side, side->kind);
+	see_record(side, SEE_NAME_LINKED, inode);
+	side->kind = SEE_NAME_LINKED;
+	side->entry = see_name_alloc(&side->dentry->d_name);
+	if (IS_ERR(side->entry) && !err)
+		err = PTR_ERR(side->entry);
+	return err;
+}
+
+static int see_move_linked(struct see_side *from, struct see_side *to,
+			   unsigned int flags)
+{
+	struct dentry *sub, *target;
+	int err;
+
+	err = see_dir_prepare(to->dir);
+	if (!err)
+		err = see_sub(from->dir, SEE_SUB_LINKED, &sub);
+	if (!err)
+		err = see_sub(to->dir, SEE_SUB_LINKED, &target);
+	if (!err)
+		err = see_rename(sub, &from->dentry->d_name, target,
+				 &to->dentry->d_name, flags);
+	return err;
+}
+
+static int see_move_born(struct see_side *from, struct see_side *to,
+			 unsigned int flags)
+{
+	struct dentry *place, *target;
+	int err;
+
+	err = see_place_of(from->dir, &place);
+	if (!err)
+		err = see_place_of(to->dir, &target);
+	if (!err)
+		err = see_rename(place, &from->dentry->d_name, target,
+				 &to->dentry->d_name, flags);
+	return err;
+}
+
+static enum see_name_kind see_kind_of(const struct inode *inode)
+{
+	return see_born(inode) ? SEE_NAME_BORN : SEE_NAME_LINKED;
+}
+
+static int see_exchange(struct see_side *a, struct see_side *b)
+{
+	int err;
+
+	err = see_entomb(a, SEE_TOMB_REPLACED);
+	if (!err)
+		err = see_entomb(b, SEE_TOMB_REPLACED);
+	if (!err)
+		err = see_link_here(a);
+	if (!err)
+		err = see_link_here(b);
+	if (err)
+		return err;
+	if (see_born(a->inode) && see_born(b->inode)) {
+		err = see_move_born(a, b, RENAME_EXCHANGE);
+	} else if (!see_born(a->inode) && !see_born(b->inode)) {
+		err = see_move_linked(a, b, RENAME_EXCHANGE);
+	} else {
+		struct see_side *born = see_born(a->inode) ? a : b;
+		struct see_side *linked = born == a ? b : a;
+
+		/* the born name covers the mark until it moves itself */
+		err = see_move_linked(linked, born, 0);
+		if (!err) {
+			err = see_move_born(born, linked, 0);
+			if (err)
+				see_move_linked(born, linked, 0);
+		}
+	}
+	if (err)
+		return err;
+	see_record(a, see_kind_of(b->inode), b->inode);
+	see_record(b, see_kind_of(a->inode), a->inode);
+	return 0;
+}
+
+static int see_rename_born(struct see_side *s, struct see_side *t)
+{
+	int err;
+
+	err = see_move_born(s, t, 0);
+	if (err)
+		return err;
+	/* "made" wins: what the name was before is out of sight already */
+	if (t->inode && t->kind != SEE_NAME_BORN)
+		err = see_unmark(t, t->kind);
+	return err;
+}
+
+static int see_rename_host(struct see_side *s, struct see_side *t)
+{
+	struct see_layer *layer = see_layer(s->dir->i_sb);
+	char tmp[SEE_WORK_NAME];
+	bool aside = t->inode && t->kind == SEE_NAME_BORN;
+	struct qstr work;
+	int err;
+
+	err = see_dir_prepare(t->dir);
+	if (!err)
+		err = see_box(s->inode);
+	if (!err && aside)
+		err = see_set_aside(t, tmp);
+	if (err)
+		return err;
+	if (s->kind == SEE_NAME_LINKED)
+		err = see_move_linked(s, t, 0);
+	else
+		err = see_link_mark(t, s->inode);
+	if (aside) {
+		struct dentry *place;
+
+		work = (struct qstr)QSTR_INIT(tmp, strlen(tmp));
+		if (!err)
+			see_tree_discard(layer, layer->work, &work);
+		else if (!see_place_of(t->dir, &place))
+			see_rename(layer->work, &work, place,
+				   &t->dentry->d_name, 0);
+	}
+	if (err)
+		return err;
+	if (s->kind != SEE_NAME_LINKED) {
+		see_placed(s->inode, 1);
+		see_lost(s);
+		err = see_unmark(s, s->kind);
+	}
+	if (t->kind == SEE_NAME_FOLLOW)
+		err = see_unmark(t, t->kind);
+	return err;
+}
+
+static int see_whiteout(struct see_side *side)
+{
+	struct dentry *place, *made;
+	struct inode *inode;
+	int err;
+
+	err = see_place_of(side->dir, &place);
+	if (!err)
+		err = see_make(place, &side->dentry->d_name,
+			       S_IFCHR | WHITEOUT_MODE, WHITEOUT_DEV, NULL, NULL,
+			       &made);
+	if (err)
+		return err;
+	inode = see_iget(side->dir->i_sb, NULL, made);
+	dput(made);
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
+	see_record(side, SEE_NAME_BORN, inode);
+	iput(inode);
+	return 0;
+}
+
+static int see_rename_op(struct mnt_idmap *idmap, struct inode *old_dir,
+			 struct dentry *old, struct inode *new_dir,
+			 struct dentry *new, unsigned int flags)
+{
+	bool exchange = flags & RENAME_EXCHANGE;
+	struct see_side s, t = {};
+	struct see_op op;
+	int err;
+
+	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
+		return -EINVAL;
+	err = see_side_init(&s, old_dir, old);
+	if (!err)
+		err = see_side_init(&t, new_dir, new);
+	if (!err && !see_born(s.inode))
+		err = see_hold(old);
+	if (!err && exchange && !see_born(t.inode))
+		err = see_hold(new);
+	if (!err && t.inode && !exchange)
+		err = see_may_rmdir(t.inode);
+	if (err)
+		goto out;
+	err = see_begin(old_dir->i_sb, &op);
+	if (err)
+		goto out;
+	err = see_side_prepare(&s);
+	if (!err)
+		err = see_side_prepare(&t);
+	if (err)
+		goto out_end;
+	if (exchange) {
+		err = see_exchange(&s, &t);
+		goto out_done;
+	}
+	err = see_entomb(&t, SEE_TOMB_REPLACED);
+	/* under a name that is born or linked a tombstone shows nothing yet */
+	if (!err && s.kind != SEE_NAME_NONE)
+		err = see_entomb(&s, SEE_TOMB_HIDES);
+	if (err)
+		goto out_end;
+	if (see_born(s.inode))
+		err = see_rename_born(&s, &t);
+	else
+		err = see_rename_host(&s, &t);
+	if (!err)
+		err = see_entomb(&s, SEE_TOMB_HIDES);
+	if (err)
+		goto out_end;
+	if (t.inode) {
+		see_lost(&t);
+		see_forget_born(t.inode);
+		if (S_ISDIR(t.inode->i_mode))
+			clear_nlink(t.inode);
+		else if (t.inode->i_nlink)
+			drop_nlink(t.inode);
+		see_copyattr(t.inode);
+	}
+	see_record(&t, see_kind_of(s.inode), s.inode);
+	see_record(&s, SEE_NAME_ABSENT, NULL);
+	if (flags & RENAME_WHITEOUT) {
+		s.kind = SEE_NAME_ABSENT;
+		if (!s.entry)
+			s.entry = see_name_alloc(&old->d_name);
+		err = PTR_ERR_OR_ZERO(s.entry);
+		if (!err)
+			err = see_whiteout(&s);
+	}
+out_done:
+	if (!err) {
+		inode_set_ctime_current(s.inode);
+		see_copyattr(s.inode);
+		see_set_priv(old);
+		if (exchange) {
+			see_copyattr(t.inode);
+			see_set_priv(new);
+		}
+		see_dir_modified(old_dir);
+		see_dir_modified(new_dir);
+	}
+out_end:
+	see_end(&op);
+out:
+	see_side_end(&s);
+	see_side_end(&t);
+	return err;
+}
+
+const struct inode_operations see_dir_iops = {
+	.lookup		= see_lookup,
+	.create		= see_create,
+	.link		= see_link,
+	.unlink		= see_unlink,
+	.symlink	= see_symlink,
+	.mkdir		= see_mkdir_op,
+	.rmdir		= see_rmdir,
+	.mknod		= see_mknod,
+	.rename		= see_rename_op,
+	.tmpfile	= see_tmpfile,
+	.permission	= see_permission,
+	.getattr	= see_getattr,
+	.setattr	= see_setattr_op,
+	.listxattr	= see_listxattr,
+	SEE_ACL_OPS,
+};

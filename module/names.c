@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * names.c - the table of names that the SEE made and removed in a directory
+ *
+ * Owns struct see_names and struct see_name.  The table lives in memory while
+ * the layer is mounted; tree.c reads it at mount, namei.c changes disk and
+ * table together under the directory's i_rwsem.  see_names.lock is a leaf: the
+ * listing asks the table from under the host's i_rwsem.
+ */
+#include <linux/slab.h>
+#include <linux/stringhash.h>
+
+#include "inode.h"
+#include "names.h"
+
+struct see_names *see_names_alloc(void)
+{
+	struct see_names *names = kzalloc(sizeof(*names), GFP_KERNEL_ACCOUNT);
+
+	if (names) {
+		spin_lock_init(&names->lock);
+		names->by_name = RB_ROOT;
+		names->by_id = RB_ROOT;
+		names->next_id = 1;
+		names->gen = 1;
+	}
+	return names;
+}
+
+void see_names_free(struct see_names *names)
+{
+	struct see_name *entry, *next;
+	int i;
+
+	if (!names)
+		return;
+	rbtree_postorder_for_each_entry_safe(entry, next, &names->by_id, by_id)
+		kfree(entry);
+	for (i = 0; i < SEE_NR_SUBS; i++)
+		dput(names->sub[i]);
+	kfree(names);
+}
+
+static u32 see_name_hash(const char *name, unsigned int len)
+{
+	return full_name_hash(NULL, name, len);
+}
+
+/**
+ * see_name_alloc - an entry for see_names_set(), before the disk is touched
+ * @name: 1 to NAME_MAX bytes
+ */
+struct see_name *see_name_alloc(const struct qstr *name)
+{
+	struct see_name *entry;
+
+	if (!name->len || name->len > NAME_MAX)
+		return ERR_PTR(-ENAMETOOLONG);
+	entry = kzalloc(sizeof(*entry) + name->len + 1, GFP_KERNEL_ACCOUNT);
+	if (!entry)
+		return ERR_PTR(-ENOMEM);
+	entry->len = name->len;
+	memcpy(entry->name, name->name, name->len);
+	entry->hash = see_name_hash(entry->name, entry->len);
+	return entry;
+}
+
+static int see_name_cmp(const struct see_name *entry, u32 hash,
+			const char *name, unsigned int len)
+{
+	if (entry->hash != hash)
+		return hash < entry->hash ? -1 : 1;
+	if (entry->len != len)
+		return len < entry->len ? -1 : 1;
+	return memcmp(name, entry->name, len);
+}
+
+static struct see_name *__see_names_find(struct see_names *names, u32 hash,
+					 const char *name, unsigned int len)
+{
+	struct rb_node *node = names->by_name.rb_node;
+
+	lockdep_assert_held(&names->lock);
+	while (node) {
+		struct see_name *entry = rb_entry(node, struct see_name, by_name);
+		int cmp = see_name_cmp(entry, hash, name, len);
+
+		if (!cmp)
+			return entry;
+		node = cmp < 0 ? node->rb_left : node->rb_right;
+	}
+	return NULL;
+}
+
+/**
+ * see_names_find - what the SEE says of a name
+ * @dir: the directory
+ * @name: the name
+ * @out: filled in but for the name; may be NULL
+ *
+ * @out->target stays valid while the layer is mounted.
+ *
+ * Return: SEE_NAME_NONE if the SEE says nothing.
+ */
+enum see_name_kind see_names_find(struct inode *dir, const struct qstr *name,
+				  struct see_name *out)
+{
+	struct see_names *names = see_names(dir);
+	enum see_name_kind kind = SEE_NAME_NONE;
+	struct see_name *entry;
+	u32 hash;
+
+	if (out)
+		memset(out, 0, sizeof(*out));
+	if (!names)
+		return SEE_NAME_NONE;
+	hash = see_name_hash((const char *)name->name, name->len);
+	spin_lock(&names->lock);
+	entry = __see_names_find(names, hash, (const char *)name->name,
+				 name->len);
+	if (entry) {
+		kind = entry->kind;
+		if (out)
+			*out = *entry;
+	}
+	spin_unlock(&names->lock);
+	return kind;
+}
+
+static void see_names_insert(struct see_names *names, struct see_name *entry)
+{
+	struct rb_node **link = &names->by_name.rb_node, *parent = NULL;
+
+	while (*link) {
+		struct see_name *other = rb_entry(*link, struct see_name, by_name);
+
+		parent = *link;
+		if (see_name_cmp(other, entry->hash, entry->name, entry->len) < 0)
+			link = &parent->rb_left;
+		else
+			link = &parent->rb_right;
+	}
+	rb_link_node(&entry->by_name, parent, link);
+	rb_insert_color(&entry->by_name, &names->by_name);
+
+	/* ids only grow: the new one is the last */
+	link = &names->by_id.rb_node;
+	parent = NULL;
+	while (*link) {
+		parent = *link;
+		link = &parent->rb_right;
+	}
+	rb_link_node(&entry->by_id, parent, link);
+	rb_insert_color(&entry->by_id, &names->by_id);
+	names->nr++;
+}
+
+static void see_names_erase(struct see_names *names, struct see_name *entry)
+{
+	rb_erase(&entry->by_name, &names->by_name);
+	rb_erase(&entry->by_id, &names->by_id);
+	names->nr--;
+}
+
+/**
+ * see_names_set - what the SEE says of a name from now on
+ * @dir: directory with a table
+ * @entry: of see_name_alloc(), filled in; consumed
+ *
+ * A FOLLOW entry gives way to any other.  Cannot fail.
+ */
+void see_names_set(struct inode *dir, struct see_name *entry)
+{
+	struct see_names *names = see_names(dir);
+	struct see_name *old, *dead;
+
+	spin_lock(&names->lock);
+	old = __see_names_find(names, entry->hash, entry->name, entry->len);
+	if (old && entry->kind == SEE_NAME_FOLLOW &&
+	    old->kind != SEE_NAME_FOLLOW) {
+		dead = entry;
+	} else {
+		dead = old;
+		if (old)
+			see_names_erase(names, old);
+		entry->id = names->next_id++;
+		see_names_insert(names, entry);
+		names->gen++;
+	}
+	spin_unlock(&names->lock);
+	kfree(dead);
+}
+
+/**
+ * see_names_del - the SEE says nothing of a name any more
+ * @dir: the directory
+ * @name: the name
+ */
+void see_names_del(struct inode *dir, const struct qstr *name)
+{
+	struct see_names *names = see_names(dir);
+	struct see_name *entry;
+	u32 hash = see_name_hash((const char *)name->name, name->len);
+
+	if (!names)
+		return;
+	spin_lock(&names->lock);
+	entry = __see_names_find(names, hash, (const char *)name->name,
+				 name->len);
+	if (entry) {
+		see_names_erase(names, entry);
+		names->gen++;
+	}
+	spin_unlock(&names->lock);
+	kfree(entry);
+}
+
+/**
+ * see_names_next - the first entry with an id of at least @id
+ * @names: a table
+ * @id: where to begin
+ * @buf: SEE_NAME_SIZE bytes for a copy, as the table may change
+ */
+struct see_name *see_names_next(struct see_names *names, u64 id,
+				struct see_name *buf)
+{
+	struct rb_node *node;
+	struct see_name *found = NULL;
+
+	spin_lock(&names->lock);
+	node = names->by_id.rb_node;
+	while (node) {
+		struct see_name *entry = rb_entry(node, struct see_name, by_id);
+
+		if (entry->id >= id) {
+			found = entry;
+			node = node->rb_left;
+		} else {
+			node = node->rb_right;
+		}
+	}
+	if (found)
+		memcpy(buf, found, sizeof(*found) + found->len + 1);
+	spin_unlock(&names->lock);
+	return found ? buf : NULL;
+}
+
+/**
+ * see_names_hides - does a private name stand where the host has this one?
+ * @dir: the directory
+ * @name: bytes
+ * @len: of @name
+ *
+ * Context: may be called under locks of the host.
+ */
+bool see_names_hides(struct inode *dir, const char *name, unsigned int len)
+{
+	struct qstr q = QSTR_INIT(name, len);
+	struct see_name found;
+
+	switch (see_names_find(dir, &q, &found)) {
+	case SEE_NAME_NONE:
+		return false;
+	case SEE_NAME_FOLLOW:
+		return see_gone(found.target);
+	default:
+		return true;
+	}
+}

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/fs.h>
+int probe_begin(struct file *file, struct address_space *mapping, loff_t pos,
+		unsigned int len, struct page **page, void **fsdata);
+const struct address_space_operations probe = { .write_begin = probe_begin };

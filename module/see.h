@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * seefs: structures shared by the rooms of the module.
+ *
+ * Each field names the room that owns it and the lock that protects it.
+ *
+ * Lock order, outermost first.  "host" is any lock of the lower file system,
+ * "private" any lock of the file system that holds the private tree:
+ *
+ *	i_rwsem of a seefs directory, then of a seefs file
+ *	  private sb_writers
+ *	    pipe->mutex (splice write)
+ *	      see_inode.lock, a parent's inside its child's
+ *	        private i_rwsem
+ *	          host i_rwsem (iterate, lookup)
+ *	            see_names.lock (leaf), see_layer.lock (leaf)
+ *	mmap_lock
+ *	  invalidate_lock of a seefs mapping
+ *	    folio lock
+ *	      host invalidate_lock, host folio lock
+ *
+ * Nothing under mmap_lock, invalidate_lock or a folio lock of seefs enters
+ * the private file system's sb_writers; only writeback, fsync and the inode
+ * operations do.
+ */
+#ifndef SEE_H
+#define SEE_H
+
+#include <linux/cred.h>
+#include <linux/dcache.h>
+#include <linux/fs.h>
+#include <linux/mount.h>
+#include <linux/mutex.h>
+#include <linux/path.h>
+#include <linux/rbtree.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "compat.h"
+#include "tree_format.h"
+
+#define SEE_SUPER_MAGIC	0x53454546	/* "SEEF" */
+#define SEE_BLOCK_SIZE	PAGE_SIZE
+
+struct see_names;
+struct see_mark;
+
+/**
+ * struct see_space - how much the layer may still write; space.c
+ * @pending: blocks reserved and not written to the private tree yet
+ * @budget: blocks that may be reserved before the private file system is asked
+ *	    again how much is free
+ * @stamp: jiffies when it was asked last
+ *
+ * All zeros to begin with.
+ */
+struct see_space {
+	atomic_long_t pending;
+	atomic_long_t budget;
+	unsigned long stamp;
+};
+
+/**
+ * struct see_version - what tells whether a host object changed
+ * @cookie: change attribute, 0 if the file system keeps none
+ * @ctime: nanoseconds since 1970
+ * @mtime: nanoseconds since 1970
+ * @size: bytes; 0 for directories, whose size never counts
+ * @gen: inode generation
+ * @flags: SEE_VERSION_*
+ *
+ * Sampled and compared in version.c only.
+ */
+struct see_version {
+	u64 cookie;
+	s64 ctime;
+	s64 mtime;
+	u64 size;
+	u32 gen;
+	u32 flags;
+};
+
+/* see_version.flags; the values are those of the disk format */
+#define SEE_VERSION_COOKIE	0x1	/* @cookie is valid */
+#define SEE_VERSION_WEAK	0x2	/* equality proves nothing */
+#define SEE_VERSION_KNOWN	0x4	/* was sampled at all */
+
+/**
+ * struct see_layer - one mounted seefs superblock (sb->s_fs_info)
+ * @lower: private, read-only, noatime clone of the host mount, and its root
+ * @priv: private clone of the mount that holds the private tree, and its root
+ * @objects: directory of the containers, "c" in the private tree
+ * @bornbox: directory of the born directories' containers, "b"
+ * @work: directory for what is not yet in place, "w"
+ * @cred: the mounter's credentials; all work below runs under them
+ * @lock: protects @changed; leaf
+ * @changed: list of the changed host objects (see_inode.changed); each holds
+ *	     a reference on its inode until unmount
+ * @hidden: host inodes that no name of the layer leads to (stores)
+ * @placed: host directories that the SEE put elsewhere, by inode number
+ * @cuts: by host inode number, how many of its names on the host the SEE covers
+ * @worknr: makes names in @work unique
+ * @mark: what tells us of host unlinks
+ * @wq: work that must not run in a host task (completing copies)
+ * @space: what may still be written; space.c
+ * @samefs: lower and private tree are on one file system: inode numbers of
+ *	    both can be shown side by side
+ */
+struct see_layer {
+	struct super_block *sb;
+	struct path lower;
+	struct path priv;
+	struct dentry *objects;
+	struct dentry *bornbox;
+	struct dentry *work;
+	const struct cred *cred;
+	spinlock_t lock;
+	struct list_head changed;
+	struct xarray hidden;
+	struct xarray placed;
+	struct xarray cuts;
+	atomic64_t worknr;
+	struct see_mark *mark;
+	struct workqueue_struct *wq;
+	struct see_space space;
+	bool samefs;
+	char *lowername;
+	char *privname;
+};
+
+/* see_inode.flags, bits for set_bit() and friends */
+enum {
+	SEE_I_CHANGED,		/* host object that the SEE changed or holds; pinned */
+	SEE_I_BORN,		/* made in the SEE: everything is in ->priv */
+	SEE_I_GONE,		/* the host dropped the last name */
+	SEE_I_KEPT,		/* GONE, and the copy is complete */
+	SEE_I_ATTRS,		/* the VFS inode is the authority on attributes */
+	SEE_I_ATTRDIRTY,	/* ATTRS newer than ->priv */
+	SEE_I_PLACED,		/* directory that has a name made by the SEE */
+	SEE_I_LISTED,		/* on see_layer.changed */
+	SEE_I_FOLLOWED,		/* the parent's container says where it was */
+};
+
+/**
+ * struct see_data - data of a host file, empty until it is changed
+ *
+ * Owned by pages.c, blockmap.c, writeback.c and file.c.
+ */
+struct see_data;
+
+/**
+ * struct see_inode - an object
+ * @lower: the host object, or NULL for what was born in the SEE or was gone
+ *	   when the layer was mounted.  Set at instantiation, pinned for life.
+ * @priv: born: the object itself.  Host object: attributes, xattrs and
+ *	  private data, NULL until something of them was written to the
+ *	  private tree.  Set once, under @lock, read with smp_load_acquire().
+ * @box: container in the private tree; as @priv
+ * @names: names made and removed here; directories only; as @priv
+ * @data: regular host files only; allocated at the first need, as @priv
+ * @flags: SEE_I_*
+ * @lock: creation of @priv, @box, @names and @data; order of attribute writes
+ * @origin: handle of the host object, as in the name of its container;
+ *	    valid once SEE_I_CHANGED is set
+ * @first: version at the first change
+ * @parent, @name: where the object was first changed, for the kept name
+ * @links: names that the SEE made for this host object
+ * @dpos: directories: the one alias, valid while i_dentry holds it
+ * @changed: see_layer.changed
+ */
+struct see_inode {
+	struct dentry *lower;
+	struct dentry *priv;
+	struct dentry *box;
+	struct see_names *names;
+	struct see_data *data;
+	unsigned long flags;
+	struct mutex lock;
+	char *origin;
+	struct see_version first;
+	struct inode *parent;
+	char *name;
+	atomic_t links;
+	struct dentry *dpos;
+	struct list_head changed;
+	struct inode *key;	/* inode.c: what iget finds the object by */
+	struct file *rfile;	/* file.c: shared read-only lower file */
+	struct inode vfs_inode;
+};
+
+/*
+ * dentry->d_time of a seefs dentry: two sequence counts that prove that the
+ * name is the host's as it is now (lookup.c), or one of these.  Neither count
+ * is ever odd when it is stored.
+ */
+#define SEE_TOKEN_NEVER	(~0UL)		/* ask again */
+#define SEE_TOKEN_PRIV	(~0UL - 2)	/* the SEE's name: nothing to compare */
+
+static inline struct see_inode *see_i(const struct inode *inode)
+{
+	return container_of(inode, struct see_inode, vfs_inode);
+}
+
+static inline struct see_layer *see_layer(const struct super_block *sb)
+{
+	return sb->s_fs_info;
+}
+
+static inline bool see_test(const struct inode *inode, int bit)
+{
+	return test_bit(bit, &see_i(inode)->flags);
+}
+
+static inline struct dentry *see_priv(const struct inode *inode)
+{
+	return smp_load_acquire(&see_i(inode)->priv);
+}
+
+static inline struct inode *see_lower_inode(const struct inode *inode)
+{
+	struct dentry *lower = see_i(inode)->lower;
+
+	return lower ? d_inode(lower) : NULL;
+}
+
+#endif /* SEE_H */

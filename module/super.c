@@ -1,0 +1,532 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * super.c - mounting, and the life of a layer's superblock
+ *
+ * Owns struct see_layer and the inode cache's slab.  A superblock is found by
+ * the root of its private tree: mounting a private tree again, by whomever,
+ * gives the layer that is mounted already, so that a restarted daemon finds a
+ * running SEE as it was.
+ *
+ * Unmount: the mark goes, copies are completed, the pins of changed objects
+ * are released, then the VFS writes back and evicts.
+ */
+#include <linux/backing-dev.h>
+#include <linux/exportfs.h>
+#include <linux/file.h>
+#include <linux/fs_context.h>
+#include <linux/fs_parser.h>
+#include <linux/magic.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/statfs.h>
+#include <linux/writeback.h>
+
+#include "data.h"
+#include "inode.h"
+#include "lookup.h"
+#include "lower.h"
+#include "mark.h"
+#include "super.h"
+#include "tree.h"
+
+static struct kmem_cache *see_inode_cache;
+
+/* ---- inodes ---- */
+
+static void see_init_once(void *p)
+{
+	struct see_inode *si = p;
+
+	inode_init_once(&si->vfs_inode);
+}
+
+static struct inode *see_alloc_inode(struct super_block *sb)
+{
+	struct see_inode *si = alloc_inode_sb(sb, see_inode_cache, GFP_KERNEL);
+
+	if (!si)
+		return NULL;
+	memset(si, 0, offsetof(struct see_inode, vfs_inode));
+	mutex_init(&si->lock);
+	INIT_LIST_HEAD(&si->changed);
+	return &si->vfs_inode;
+}
+
+static void see_free_inode(struct inode *inode)
+{
+	kmem_cache_free(see_inode_cache, see_i(inode));
+}
+
+/* keep nothing of the host that nobody uses; what is dirty must stay */
+static int see_drop_inode(struct inode *inode)
+{
+	if (see_test(inode, SEE_I_CHANGED) || see_test(inode, SEE_I_LISTED))
+		return generic_drop_inode(inode);
+	return 1;
+}
+
+static int see_write_inode(struct inode *inode, struct writeback_control *wbc)
+{
+	if (see_test(inode, SEE_I_BORN) || !see_test(inode, SEE_I_ATTRS))
+		return 0;
+	if (S_ISREG(inode->i_mode))
+		return see_data_write_inode(inode, wbc);
+	return see_persist(inode);
+}
+
+/* ---- superblock operations ---- */
+
+static int see_sync_fs(struct super_block *sb, int wait)
+{
+	struct super_block *priv = see_layer(sb)->priv.mnt->mnt_sb;
+	int err;
+
+	/* the VFS has written our own inodes back */
+	if (!wait)
+		return 0;
+	down_read(&priv->s_umount);
+	err = sync_filesystem(priv);
+	up_read(&priv->s_umount);
+	return err;
+}
+
+static int see_statfs(struct dentry *dentry, struct kstatfs *buf)
+{
+	struct see_layer *layer = see_layer(dentry->d_sb);
+	int err = vfs_statfs(&layer->priv, buf);
+
+	if (!err) {
+		buf->f_type = SEE_SUPER_MAGIC;
+		buf->f_namelen = NAME_MAX;
+		buf->f_fsid = u64_to_fsid(huge_encode_dev(dentry->d_sb->s_dev));
+	}
+	return err;
+}
+
+static int see_show_options(struct seq_file *m, struct dentry *root)
+{
+	struct see_layer *layer = see_layer(root->d_sb);
+
+	seq_show_option(m, "lower", layer->lowername);
+	seq_show_option(m, "private", layer->privname);
+	return 0;
+}
+
+static void see_release_changed(struct see_layer *layer)
+{
+	struct see_inode *si;
+
+	for (;;) {
+		spin_lock(&layer->lock);
+		si = list_first_entry_or_null(&layer->changed, struct see_inode,
+					      changed);
+		if (si)
+			list_del_init(&si->changed);
+		spin_unlock(&layer->lock);
+		if (!si)
+			break;
+		iput(&si->vfs_inode);
+	}
+}
+
+static void see_free_layer(struct see_layer *layer)
+{
+	if (!layer)
+		return;
+	if (layer->wq)
+		destroy_workqueue(layer->wq);
+	dput(layer->objects);
+	dput(layer->bornbox);
+	dput(layer->work);
+	if (layer->lower.dentry)
+		dput(layer->lower.dentry);
+	if (layer->priv.dentry)
+		dput(layer->priv.dentry);
+	if (!IS_ERR_OR_NULL(layer->lower.mnt))
+		kern_unmount(layer->lower.mnt);
+	if (!IS_ERR_OR_NULL(layer->priv.mnt))
+		kern_unmount(layer->priv.mnt);
+	if (layer->cred)
+		put_cred(layer->cred);
+	xa_destroy(&layer->hidden);
+	xa_destroy(&layer->placed);
+	xa_destroy(&layer->cuts);
+	kfree(layer->lowername);
+	kfree(layer->privname);
+	kfree(layer);
+}
+
+static const struct super_operations see_super_ops = {
+	.alloc_inode	= see_alloc_inode,
+	.free_inode	= see_free_inode,
+	.drop_inode	= see_drop_inode,
+	.evict_inode	= see_evict_inode,
+	.write_inode	= see_write_inode,
+	.sync_fs	= see_sync_fs,
+	.statfs		= see_statfs,
+	.show_options	= see_show_options,
+};
+
+static void see_kill_sb(struct super_block *sb)
+{
+	struct see_layer *layer = see_layer(sb);
+
+	if (layer && sb->s_root) {
+		see_mark_remove(layer);
+		if (see_complete_gone(sb))
+			pr_err("seefs: %s: copies of files that the host removed are incomplete\n",
+			       layer->privname);
+		see_release_changed(layer);
+	} else if (layer) {
+		see_mark_remove(layer);
+		see_release_changed(layer);
+	}
+	kill_anon_super(sb);
+	see_free_layer(layer);
+}
+
+/* ---- mounting ---- */
+
+/* what the user gave: two directories */
+struct see_params {
+	struct path lower;
+	struct path priv;
+};
+
+static int see_parse_dir(struct fs_context *fc, struct fs_parameter *param,
+			 struct path *path)
+{
+	int err;
+
+	if (path->mnt)
+		return invalfc(fc, "%s= is given twice", param->key);
+	switch (param->type) {
+	case fs_value_is_string:
+		if (!*param->string)
+			return invalfc(fc, "%s= needs a directory", param->key);
+		err = kern_path(param->string, LOOKUP_FOLLOW, path);
+		break;
+	case fs_value_is_filename:
+		err = kern_path(param->name->name, LOOKUP_FOLLOW, path);
+		break;
+	case fs_value_is_file:
+		*path = param->file->f_path;
+		path_get(path);
+		err = 0;
+		break;
+	default:
+		return invalfc(fc, "%s= needs a directory", param->key);
+	}
+	if (err) {
+		memset(path, 0, sizeof(*path));
+		errorfc(fc, "%s= cannot be opened: error %d", param->key, err);
+		return err;
+	}
+	if (!d_is_dir(path->dentry)) {
+		errorfc(fc, "%s= is not a directory", param->key);
+		return -ENOTDIR;
+	}
+	return 0;
+}
+
+static int see_parse_param(struct fs_context *fc, struct fs_parameter *param)
+{
+	struct see_params *params = fc->fs_private;
+	int err;
+
+	if (fc->purpose == FS_CONTEXT_FOR_RECONFIGURE)
+		return 0;
+	if (!strcmp(param->key, "lower"))
+		return see_parse_dir(fc, param, &params->lower);
+	if (!strcmp(param->key, "private"))
+		return see_parse_dir(fc, param, &params->priv);
+	err = vfs_parse_fs_param_source(fc, param);
+	if (err != -ENOPARAM)
+		return err;
+	return invalfc(fc, "unknown option %s", param->key);
+}
+
+static char *see_path_name(const struct path *path)
+{
+	char *page = (char *)__get_free_page(GFP_KERNEL), *name, *ret = NULL;
+
+	if (!page)
+		return NULL;
+	name = d_path(path, page, PAGE_SIZE);
+	if (!IS_ERR(name))
+		ret = kstrdup(name, GFP_KERNEL);
+	free_page((unsigned long)page);
+	return ret;
+}
+
+/* a clone of the mount, which nobody else can change or unmount */
+static int see_clone(const struct path *from, struct path *to)
+{
+	struct vfsmount *mnt = clone_private_mount(from);
+
+	if (IS_ERR(mnt))
+		return PTR_ERR(mnt);
+	to->mnt = mnt;
+	to->dentry = dget(from->dentry);
+	return 0;
+}
+
+static int see_make_layer(struct fs_context *fc, struct see_params *params,
+			  struct see_layer **made)
+{
+	struct super_block *lower = params->lower.mnt->mnt_sb;
+	struct super_block *priv = params->priv.mnt->mnt_sb;
+	struct see_layer *layer;
+	struct cred *cred;
+	int err;
+
+	layer = kzalloc(sizeof(*layer), GFP_KERNEL);
+	if (!layer)
+		return -ENOMEM;
+	spin_lock_init(&layer->lock);
+	INIT_LIST_HEAD(&layer->changed);
+	xa_init(&layer->hidden);
+	xa_init(&layer->placed);
+	xa_init(&layer->cuts);
+	layer->samefs = lower == priv;
+	err = -ENOMEM;
+	layer->lowername = see_path_name(&params->lower);
+	layer->privname = see_path_name(&params->priv);
+	cred = prepare_creds();
+	if (!layer->lowername || !layer->privname || !cred) {
+		if (cred)
+			abort_creds(cred);
+		goto out;
+	}
+	/* a SEE must not take what the file system keeps for root */
+	cap_lower(cred->cap_effective, CAP_SYS_RESOURCE);
+	layer->cred = cred;
+	layer->wq = alloc_workqueue("seefs", WQ_UNBOUND | WQ_MEM_RECLAIM, 1);
+	if (!layer->wq)
+		goto out;
+	err = see_clone(&params->lower, &layer->lower);
+	if (err) {
+		errorfc(fc, "lower= cannot be used: its mount is not in this mount namespace, or has mounts locked over it");
+		goto out;
+	}
+	layer->lower.mnt->mnt_flags |= MNT_READONLY | MNT_NOATIME | MNT_NODEV;
+	err = see_clone(&params->priv, &layer->priv);
+	if (err) {
+		errorfc(fc, "private= cannot be used: its mount is not in this mount namespace");
+		goto out;
+	}
+	layer->priv.mnt->mnt_flags |= MNT_NOATIME;
+	*made = layer;
+	return 0;
+out:
+	see_free_layer(layer);
+	return err;
+}
+
+static int see_check_params(struct fs_context *fc, struct see_params *params)
+{
+	struct dentry *lower = params->lower.dentry, *priv = params->priv.dentry;
+
+	if (!params->lower.mnt)
+		return invalfc(fc, "lower= is missing");
+	if (!params->priv.mnt)
+		return invalfc(fc, "private= is missing");
+	if (lower == priv)
+		return invalfc(fc, "lower= and private= are the same directory");
+	if (params->lower.mnt->mnt_sb == params->priv.mnt->mnt_sb &&
+	    is_subdir(lower, priv))
+		return invalfc(fc, "lower= is inside private=");
+	if (see_mnt_idmap(params->priv.mnt) != see_nop_idmap ||
+	    see_mnt_idmap(params->lower.mnt) != see_nop_idmap)
+		return invalfc(fc, "lower= and private= cannot be on idmapped mounts");
+	if (params->priv.mnt->mnt_sb->s_user_ns != &init_user_ns ||
+	    params->lower.mnt->mnt_sb->s_user_ns != &init_user_ns)
+		return invalfc(fc, "lower= and private= cannot be mounts of another user namespace");
+	if (lower->d_sb->s_stack_depth >= FILESYSTEM_MAX_STACK_DEPTH ||
+	    priv->d_sb->s_stack_depth >= FILESYSTEM_MAX_STACK_DEPTH)
+		return invalfc(fc, "too many stacked file systems");
+	if (!see_can_decode(lower->d_sb) || !see_can_decode(priv->d_sb))
+		return invalfc(fc, "the file system of lower= or private= has no file handles");
+	return 0;
+}
+
+static int see_fill_super(struct super_block *sb, struct fs_context *fc)
+{
+	struct see_layer *layer = see_layer(sb);
+	struct super_block *lower = layer->lower.mnt->mnt_sb;
+	struct super_block *priv = layer->priv.mnt->mnt_sb;
+	struct inode *inode;
+	struct dentry *root;
+	struct see_op op;
+	const char *why;
+	int err;
+
+	layer->sb = sb;
+	sb->s_magic = SEE_SUPER_MAGIC;
+	sb->s_op = &see_super_ops;
+	see_set_d_op(sb, &see_dentry_ops);
+	sb->s_xattr = see_xattr_handlers;
+	sb->s_flags |= SB_POSIXACL;
+	sb->s_iflags |= SB_I_NODEV | SB_I_STABLE_WRITES;
+	sb->s_maxbytes = min(lower->s_maxbytes, priv->s_maxbytes);
+	sb->s_stack_depth = max(lower->s_stack_depth, priv->s_stack_depth) + 1;
+	sb->s_blocksize = SEE_BLOCK_SIZE;
+	sb->s_blocksize_bits = ilog2(SEE_BLOCK_SIZE);
+	sb->s_time_gran = max(lower->s_time_gran, priv->s_time_gran);
+	sb->s_time_min = max(lower->s_time_min, priv->s_time_min);
+	sb->s_time_max = min(lower->s_time_max, priv->s_time_max);
+	err = super_setup_bdi(sb);
+	if (err)
+		return err;
+	/* the name that another module's tree of another boot may have left */
+	atomic64_set(&layer->worknr, 0);
+
+	err = see_begin(sb, &op);
+	if (err) {
+		errorfc(fc, "private= is read-only");
+		return err;
+	}
+	err = see_tree_open(layer, &why);
+	see_end(&op);
+	if (err) {
+		errorfc(fc, "private=: %s (error %d)", why, err);
+		return err;
+	}
+	err = xa_err(xa_store(&layer->hidden, d_inode(layer->priv.dentry)->i_ino,
+			      d_inode(layer->priv.dentry), GFP_KERNEL));
+	if (err)
+		return err;
+	if (!layer->samefs)
+		xa_erase(&layer->hidden, d_inode(layer->priv.dentry)->i_ino);
+
+	inode = see_iget(sb, layer->lower.dentry, NULL);
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
+	root = d_make_root(inode);
+	if (!root)
+		return -ENOMEM;
+	root->d_fsdata = dget(layer->lower.dentry);
+	WRITE_ONCE(root->d_time, SEE_TOKEN_NEVER);
+	sb->s_root = root;
+
+	err = see_begin(sb, &op);
+	if (err)
+		return err;
+	err = see_tree_load(sb);
+	see_end(&op);
+	if (err) {
+		errorfc(fc, "private=: the private tree cannot be read (error %d; the kernel log has the container)",
+			err);
+		return err;
+	}
+	return see_mark_add(sb);
+}
+
+static int see_test_super(struct super_block *sb, struct fs_context *fc)
+{
+	struct see_layer *a = see_layer(sb), *b = fc->s_fs_info;
+
+	return a && a->priv.dentry == b->priv.dentry;
+}
+
+static int see_get_tree(struct fs_context *fc)
+{
+	struct see_params *params = fc->fs_private;
+	struct see_layer *layer;
+	struct super_block *sb;
+	int err;
+
+	err = see_check_params(fc, params);
+	if (err)
+		return err;
+	err = see_make_layer(fc, params, &layer);
+	if (err)
+		return err;
+	fc->s_fs_info = layer;
+	sb = sget_fc(fc, see_test_super, set_anon_super_fc);
+	if (IS_ERR(sb)) {
+		fc->s_fs_info = NULL;
+		see_free_layer(layer);
+		return PTR_ERR(sb);
+	}
+	if (!sb->s_root) {
+		err = see_fill_super(sb, fc);
+		if (err) {
+			deactivate_locked_super(sb);
+			return err;
+		}
+		sb->s_flags |= SB_ACTIVE;
+	} else {
+		/* sget_fc() leaves what it did not use with us */
+		err = see_layer(sb)->lower.dentry == layer->lower.dentry ?
+			0 : -EBUSY;
+		fc->s_fs_info = NULL;
+		see_free_layer(layer);
+		if (!err && ((fc->sb_flags ^ sb->s_flags) & SB_RDONLY))
+			err = -EBUSY;
+		if (err) {
+			errorfc(fc, "private= is mounted with another lower= or other flags");
+			deactivate_locked_super(sb);
+			return err;
+		}
+	}
+	fc->root = dget(sb->s_root);
+	return 0;
+}
+
+static int see_reconfigure(struct fs_context *fc)
+{
+	sync_filesystem(fc->root->d_sb);
+	return 0;
+}
+
+static void see_free_fc(struct fs_context *fc)
+{
+	struct see_params *params = fc->fs_private;
+
+	if (params) {
+		path_put(&params->lower);
+		path_put(&params->priv);
+		kfree(params);
+	}
+	see_free_layer(fc->s_fs_info);
+}
+
+static const struct fs_context_operations see_context_ops = {
+	.parse_param	= see_parse_param,
+	.get_tree	= see_get_tree,
+	.reconfigure	= see_reconfigure,
+	.free		= see_free_fc,
+};
+
+static int see_init_fs_context(struct fs_context *fc)
+{
+	fc->fs_private = kzalloc(sizeof(struct see_params), GFP_KERNEL_ACCOUNT);
+	if (!fc->fs_private)
+		return -ENOMEM;
+	fc->ops = &see_context_ops;
+	return 0;
+}
+
+struct file_system_type see_fs_type = {
+	.owner			= THIS_MODULE,
+	.name			= "seefs",
+	.init_fs_context	= see_init_fs_context,
+	.kill_sb		= see_kill_sb,
+};
+
+int see_super_init(void)
+{
+	see_inode_cache = kmem_cache_create("see_inode", sizeof(struct see_inode),
+					    0, SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT,
+					    see_init_once);
+	return see_inode_cache ? 0 : -ENOMEM;
+}
+
+void see_super_exit(void)
+{
+	/* inodes are freed after a grace period */
+	rcu_barrier();
+	kmem_cache_destroy(see_inode_cache);
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef SEE_SUPER_H
+#define SEE_SUPER_H
+
+#include <linux/fs.h>
+
+extern struct file_system_type see_fs_type;
+
+int see_super_init(void);
+void see_super_exit(void);
+
+#endif /* SEE_SUPER_H */

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef SEE_TREE_H
+#define SEE_TREE_H
+
+#include "names.h"
+#include "see.h"
+
+int see_tree_open(struct see_layer *layer, const char **why);
+int see_tree_load(struct super_block *sb);
+char *see_tree_key(struct dentry *dentry);
+int see_tree_box(struct see_layer *layer, struct inode *inode,
+		 struct dentry **box);
+int see_tree_object(struct see_layer *layer, struct inode *inode,
+		    struct dentry *box, struct dentry **object);
+int see_tree_tombstone(struct dentry *removed, const struct qstr *name,
+		       struct see_layer *layer, struct dentry *lower,
+		       enum see_tomb tomb, enum see_tomb had);
+int see_tree_discard(struct see_layer *layer, struct dentry *dir,
+		     const struct qstr *name);
+void see_work_name(struct see_layer *layer, char *buf, size_t size);
+
+#define SEE_WORK_NAME	17
+
+#endif /* SEE_TREE_H */
