@@ -193,6 +193,13 @@ static inline struct file *see_tmpfile_open(const struct path *parent,
 
 /* ---- superblocks ---- */
 
+#ifdef SEE_HAVE_S_XATTR_ARRAY
+#define see_set_xattr(sb, handlers) ((sb)->s_xattr = (handlers))
+#else
+#define see_set_xattr(sb, handlers) \
+	((sb)->s_xattr = (const struct xattr_handler **)(handlers))
+#endif
+
 #ifdef SEE_HAVE_ADD_MARK_OBJECT
 #define see_add_sb_mark(mark, sb) \
 	fsnotify_add_mark(mark, sb, FSNOTIFY_OBJ_TYPE_SB, 0)

@@ -29,12 +29,14 @@
  * struct see_dir_file - an open directory
  * @stream: open directory of the host or the private tree, or NULL
  * @buf: for a copy of a private name
+ * @limit: names with this id or a later one came after the listing began
  *
  * Protected by the f_pos lock of the file.
  */
 struct see_dir_file {
 	struct file *stream;
 	struct see_name *buf;
+	u64 limit;
 };
 
 struct see_stream {
@@ -42,15 +44,45 @@ struct see_stream {
 	struct dir_context *user;
 	struct inode *dir;
 	struct file *file;
+	u64 limit;
 	size_t seen;
 	bool full;
 };
+
+/* does this entry make the name visible? */
+static bool see_name_shows(const struct see_name *e)
+{
+	switch (e->kind) {
+	case SEE_NAME_BORN:
+	case SEE_NAME_LINKED:
+		return true;
+	case SEE_NAME_FOLLOW:
+		return see_gone(e->target) && !see_test(e->target, SEE_I_PLACED);
+	default:
+		return false;
+	}
+}
+
+static void see_name_entry(const struct see_layer *layer,
+			   const struct see_name *e, u64 *ino,
+			   unsigned int *type)
+{
+	if (e->kind == SEE_NAME_BORN) {
+		*ino = layer->samefs ? e->ino : e->ino | BIT_ULL(62);
+		*type = e->dtype;
+	} else {
+		*ino = e->target->i_ino;
+		*type = fs_umode_to_dtype(e->target->i_mode);
+	}
+}
 
 static bool see_stream_actor(struct dir_context *ctx, const char *name, int len,
 			     loff_t off, u64 ino, unsigned int type)
 {
 	struct see_stream *s = container_of(ctx, struct see_stream, ctx);
 	struct see_layer *layer = see_layer(s->dir->i_sb);
+	struct qstr q = QSTR_INIT(name, len);
+	struct see_name found;
 	bool ok;
 
 	s->seen++;
@@ -58,6 +90,13 @@ static bool see_stream_actor(struct dir_context *ctx, const char *name, int len,
 		ino = s->dir->i_ino;
 	} else if (len == 2 && name[0] == '.' && name[1] == '.') {
 		ino = d_inode(READ_ONCE(s->file->f_path.dentry->d_parent))->i_ino;
+	} else if (see_names_find(s->dir, &q, &found) != SEE_NAME_NONE &&
+		   see_name_shows(&found) && found.id >= s->limit) {
+		/*
+		 * Covered since the listing began: it has the host's place,
+		 * which was passed already or comes now, but never both.
+		 */
+		see_name_entry(layer, &found, &ino, &type);
 	} else if (see_names_hides(s->dir, name, len)) {
 		return true;
 	} else if (see_test(s->dir, SEE_I_BORN)) {
@@ -95,6 +134,7 @@ static int see_emit_stream(struct file *file, struct dir_context *ctx)
 		.user = ctx,
 		.dir = file_inode(file),
 		.file = file,
+		.limit = df->limit,
 	};
 	struct file *stream;
 	loff_t pos;
@@ -155,20 +195,14 @@ static int see_emit_names(struct file *file, struct dir_context *ctx)
 			return -ENOMEM;
 	}
 	while ((e = see_names_next(names, ctx->pos - SEE_WINDOW, df->buf))) {
+		if (e->id >= df->limit)
+			break;
 		ctx->pos = SEE_WINDOW + e->id;
-		if (e->kind == SEE_NAME_BORN) {
-			ino = see_layer(dir->i_sb)->samefs ? e->ino :
-							     e->ino | BIT_ULL(62);
-			type = e->dtype;
-		} else if (e->kind == SEE_NAME_LINKED ||
-			   (e->kind == SEE_NAME_FOLLOW && see_gone(e->target) &&
-			    !see_test(e->target, SEE_I_PLACED))) {
-			ino = e->target->i_ino;
-			type = fs_umode_to_dtype(e->target->i_mode);
-		} else {
+		if (!see_name_shows(e)) {
 			ctx->pos++;
 			continue;
 		}
+		see_name_entry(see_layer(dir->i_sb), e, &ino, &type);
 		if (!dir_emit(ctx, e->name, e->len, ino, type))
 			return 0;
 		ctx->pos++;
@@ -178,8 +212,12 @@ static int see_emit_names(struct file *file, struct dir_context *ctx)
 
 static int see_iterate(struct file *file, struct dir_context *ctx)
 {
+	struct see_dir_file *df = file->private_data;
 	int err;
 
+	/* what comes later is not listed, or a listing might never end */
+	if (!ctx->pos || !df->limit)
+		df->limit = see_names_end(file_inode(file));
 	if (ctx->pos < SEE_WINDOW) {
 		err = see_emit_stream(file, ctx);
 		if (err || ctx->pos < SEE_WINDOW)
@@ -249,7 +287,7 @@ static int see_dir_fsync(struct file *file, loff_t start, loff_t end,
 		if (sub)
 			err = see_sync_dir(layer, sub);
 	}
-	if (!err && smp_load_acquire(&see_i(inode)->box)) {
+	if (!err && see_boxed(inode)) {
 		err = see_sync_dir(layer, see_i(inode)->box);
 		if (!err)
 			err = see_sync_dir(layer, layer->objects);
@@ -312,11 +350,7 @@ int see_dir_empty(struct inode *dir)
 			return -ENOMEM;
 		while ((name = see_names_next(names, id, buf))) {
 			id = name->id + 1;
-			if (name->kind == SEE_NAME_BORN ||
-			    name->kind == SEE_NAME_LINKED ||
-			    (name->kind == SEE_NAME_FOLLOW &&
-			     see_gone(name->target) &&
-			     !see_test(name->target, SEE_I_PLACED))) {
+			if (see_name_shows(name)) {
 				err = -ENOTEMPTY;
 				break;
 			}

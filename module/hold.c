@@ -19,6 +19,7 @@
 
 #include "data.h"
 #include "inode.h"
+#include "lookup.h"
 #include "lower.h"
 #include "names.h"
 #include "tree.h"
@@ -166,7 +167,7 @@ static int see_box_one(struct inode *inode)
 	struct dentry *box;
 	int err = 0;
 
-	if (smp_load_acquire(&si->box))
+	if (see_boxed(inode))
 		return 0;
 	mutex_lock(&si->lock);
 	if (!si->box) {
@@ -199,6 +200,12 @@ static int see_names_one(struct inode *dir)
 	return err;
 }
 
+static bool see_to_follow(const struct inode *inode)
+{
+	return see_i(inode)->parent && !see_test(inode, SEE_I_FOLLOWED) &&
+	       !see_test(inode, SEE_I_NOFOLLOW);
+}
+
 /* say in the parent's container where this object was */
 static int see_follow_one(struct inode *inode)
 {
@@ -209,7 +216,7 @@ static int see_follow_one(struct inode *inode)
 	struct dentry *sub;
 	int err;
 
-	if (!parent || test_bit(SEE_I_FOLLOWED, &si->flags))
+	if (!see_to_follow(inode))
 		return 0;
 	name = (struct qstr)QSTR_INIT(si->name, strlen(si->name));
 	err = see_names_one(parent);
@@ -235,10 +242,12 @@ static int see_follow_one(struct inode *inode)
 		kfree(entry);
 		return err;
 	}
-	if (!test_and_set_bit(SEE_I_FOLLOWED, &si->flags))
+	if (!test_and_set_bit(SEE_I_FOLLOWED, &si->flags)) {
 		see_names_set(parent, entry);
-	else
+		see_distrust(inode);
+	} else {
 		kfree(entry);
+	}
 	return 0;
 }
 
@@ -253,8 +262,7 @@ static int see_place(struct inode *inode)
 
 	do {
 		for (top = p = inode; p; p = see_i(p)->parent)
-			if (!smp_load_acquire(&see_i(p)->box) ||
-			    (see_i(p)->parent && !see_test(p, SEE_I_FOLLOWED)))
+			if (!see_boxed(p) || see_to_follow(p))
 				top = p;
 		err = see_box_one(top);
 		if (!err)
@@ -355,6 +363,8 @@ static int see_write_attrs(struct inode *inode)
 		attr.ia_valid = ATTR_MODE | ATTR_FORCE;
 		err = see_setattr(si->priv, &attr);
 	}
+	if (!err)
+		err = see_tree_set_ctime(si->priv, inode);
 	if (err)
 		set_bit(SEE_I_ATTRDIRTY, &si->flags);
 	return err;
@@ -429,6 +439,9 @@ int see_keep(struct inode *inode)
 	if (test_bit(SEE_I_KEPT, &si->flags))
 		return 0;
 	if (!test_bit(SEE_I_ATTRS, &si->flags)) {
+		/* a name of the SEE holds it; it is no change of the old name */
+		if (!S_ISDIR(inode->i_mode))
+			set_bit(SEE_I_NOFOLLOW, &si->flags);
 		see_copyattr(inode);
 		set_bit(SEE_I_ATTRS, &si->flags);
 	}

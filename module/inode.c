@@ -15,6 +15,7 @@
 
 #include "data.h"
 #include "inode.h"
+#include "lookup.h"
 #include "namei.h"
 #include "names.h"
 
@@ -104,7 +105,8 @@ void see_copyattr(struct inode *inode)
 		inode_set_ctime_to_ts(inode, inode_get_ctime(src));
 		if (see_test(inode, SEE_I_BORN) || !S_ISREG(inode->i_mode))
 			i_size_write(inode, i_size_read(src));
-		set_nlink(inode, src->i_nlink);
+		if (!S_ISDIR(inode->i_mode))
+			set_nlink(inode, see_nlink(inode, src->i_nlink));
 		inode->i_flags &= ~(S_IMMUTABLE | S_APPEND);
 		inode->i_flags |= src->i_flags & (S_IMMUTABLE | S_APPEND);
 	}
@@ -230,6 +232,7 @@ static void see_init_inode(struct inode *inode, const struct inode *like)
 {
 	inode->i_mode = like->i_mode;
 	inode->i_rdev = like->i_rdev;
+	set_nlink(inode, like->i_nlink ?: 1);
 	inode->i_flags |= S_NOATIME | S_NOCMTIME;
 #ifdef CONFIG_FS_POSIX_ACL
 	inode->i_acl = inode->i_default_acl = ACL_DONT_CACHE;

@@ -70,6 +70,46 @@ static bool see_bind(struct dentry *dentry)
 	return ok;
 }
 
+/*
+ * A changed object may come back to this name when the host drops it.  That
+ * is no change of the name on the host, so no token can tell: ask each time.
+ */
+static bool see_still_host(struct dentry *dentry)
+{
+	struct dentry *parent = dget_parent(dentry);
+	struct name_snapshot snap;
+	struct see_name found;
+	bool ret = true;
+
+	if (see_names(d_inode(parent))) {
+		take_dentry_name_snapshot(&snap, dentry);
+		if (see_names_find(d_inode(parent), &snap.name, &found) ==
+		    SEE_NAME_FOLLOW) {
+			WRITE_ONCE(dentry->d_time, SEE_TOKEN_NEVER);
+			ret = !see_gone(found.target) ||
+			      d_inode(dentry) == found.target;
+		}
+		release_dentry_name_snapshot(&snap);
+	}
+	dput(parent);
+	return ret;
+}
+
+/**
+ * see_distrust - the names of an object must be asked for each time
+ * @inode: the object
+ */
+void see_distrust(struct inode *inode)
+{
+	struct dentry *d;
+
+	spin_lock(&inode->i_lock);
+	hlist_for_each_entry(d, &inode->i_dentry, d_u.d_alias)
+		if (READ_ONCE(d->d_time) != SEE_TOKEN_PRIV)
+			WRITE_ONCE(d->d_time, SEE_TOKEN_NEVER);
+	spin_unlock(&inode->i_lock);
+}
+
 static int see_revalidate_slow(struct dentry *dentry, unsigned int flags)
 {
 	struct dentry *lower = see_lower(dentry);
@@ -97,6 +137,8 @@ static int see_revalidate_slow(struct dentry *dentry, unsigned int flags)
 	if (inode && see_test(inode, SEE_I_PLACED))
 		goto out_drop;
 	if (see_bind(dentry)) {
+		if (!see_still_host(dentry))
+			return 0;
 		if (inode && see_attr_stale(inode))
 			see_copyattr(inode);
 		/* who checks by himself is asked each time */
@@ -246,8 +288,9 @@ static struct dentry *see_lookup_host(struct inode *dir, struct dentry *dentry)
 			alias->d_fsdata = dget(lower);
 		spin_unlock(&alias->d_lock);
 	}
-	if (see_lower(d) && (!inode || d_inode(d)))
-		see_bind(d);
+	if (see_lower(d) && see_bind(d) &&
+	    see_names_find(dir, &dentry->d_name, NULL) == SEE_NAME_FOLLOW)
+		WRITE_ONCE(d->d_time, SEE_TOKEN_NEVER);
 	return alias;
 }
 
@@ -528,6 +571,8 @@ unsigned int see_nlink(struct inode *inode, unsigned int born)
 	unsigned int host;
 	void *cut;
 
+	if (IS_DEADDIR(inode))
+		return 0;
 	if (see_test(inode, SEE_I_BORN)) {
 		struct see_names *names = see_names(inode);
 		struct rb_node *node;

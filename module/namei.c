@@ -239,67 +239,90 @@ static int see_link_mark(struct see_side *side, struct inode *inode)
 
 /* ---- making ---- */
 
-/*
- * Does the directory hand down something that the private directory cannot?
- * "made" is root's and plain, whatever the directory is like.
+/**
+ * struct see_heritage - what a directory hands down to what is made in it
+ * @mode: type and mode of the new object
+ * @acl: its ACL, or NULL
+ * @dflt: its default ACL, or NULL
+ * @any: there is something that the private directory cannot hand down by
+ *	 itself: "made" is root's and plain, whatever the directory is like
  */
-static bool see_inherits(struct inode *dir)
+struct see_heritage {
+	umode_t mode;
+	struct posix_acl *acl;
+	struct posix_acl *dflt;
+	bool any;
+};
+
+static int see_inherit(struct inode *dir, struct see_heritage *h)
 {
 	struct posix_acl *acl;
-	bool ret;
+	bool dflt;
 
 	if (see_born(dir))
-		return false;
-	if (dir->i_mode & S_ISGID)
-		return true;
+		return 0;
 	acl = see_get_inode_acl(dir, ACL_TYPE_DEFAULT, false);
-	ret = !IS_ERR_OR_NULL(acl);
-	if (ret)
+	dflt = !IS_ERR_OR_NULL(acl);
+	if (dflt)
 		posix_acl_release(acl);
-	return ret;
+	h->any = dflt || (dir->i_mode & S_ISGID);
+	if ((dir->i_mode & S_ISGID) && S_ISDIR(h->mode))
+		h->mode |= S_ISGID;
+	/* applies the umask if there is no default ACL */
+	if (!h->any || S_ISLNK(h->mode))
+		return 0;
+	return posix_acl_create(dir, &h->mode, &h->dflt, &h->acl);
+}
+
+static void see_heritage_put(struct see_heritage *h)
+{
+	posix_acl_release(h->acl);
+	posix_acl_release(h->dflt);
+}
+
+static int see_bequeath(struct inode *dir, struct dentry *made,
+			struct see_heritage *h)
+{
+	struct iattr attr = {
+		.ia_valid = ATTR_FORCE, .ia_mode = h->mode, .ia_gid = dir->i_gid,
+	};
+	int err = 0;
+
+	if (dir->i_mode & S_ISGID)
+		attr.ia_valid |= ATTR_GID;
+	if (!S_ISLNK(h->mode))
+		attr.ia_valid |= ATTR_MODE;
+	err = see_setattr(made, &attr);
+	if (!err && h->dflt)
+		err = see_vfs_set_acl(made, XATTR_NAME_POSIX_ACL_DEFAULT,
+				      h->dflt);
+	if (!err && h->acl)
+		err = see_vfs_set_acl(made, XATTR_NAME_POSIX_ACL_ACCESS, h->acl);
+	/* a change of group or ACL may have taken set-id bits along */
+	if (!err && !S_ISLNK(h->mode) && d_inode(made)->i_mode != h->mode) {
+		attr.ia_valid = ATTR_MODE | ATTR_FORCE;
+		err = see_setattr(made, &attr);
+	}
+	return err;
 }
 
 /* make it aside, give it what it inherits, move it into place */
 static int see_make_inheriting(struct inode *dir, struct dentry *place,
-			       const struct qstr *name, umode_t mode, dev_t rdev,
-			       const char *target, struct dentry **made)
+			       const struct qstr *name, dev_t rdev,
+			       const char *target, struct see_heritage *h,
+			       struct dentry **made)
 {
 	struct see_layer *layer = see_layer(dir->i_sb);
-	struct posix_acl *acl = NULL, *dflt = NULL;
-	struct iattr attr = { .ia_valid = ATTR_MODE | ATTR_FORCE };
 	char tmp[SEE_WORK_NAME];
 	struct qstr work;
 	int err;
 
-	if (!S_ISLNK(mode)) {
-		err = posix_acl_create(dir, &mode, &dflt, &acl);
-		if (err)
-			return err;
-	}
-	if (dir->i_mode & S_ISGID) {
-		attr.ia_valid |= ATTR_GID;
-		attr.ia_gid = dir->i_gid;
-		if (S_ISDIR(mode))
-			mode |= S_ISGID;
-	}
-	attr.ia_mode = mode;
 	see_work_name(layer, tmp, sizeof(tmp));
 	work = (struct qstr)QSTR_INIT(tmp, strlen(tmp));
-	err = see_make(layer->work, &work, mode, rdev, target, NULL, made);
+	err = see_make(layer->work, &work, h->mode, rdev, target, NULL, made);
 	if (err)
-		goto out_acl;
-	if (S_ISLNK(mode))
-		attr.ia_valid &= ~ATTR_MODE;
-	err = see_setattr(*made, &attr);
-	if (!err && dflt)
-		err = see_vfs_set_acl(*made, XATTR_NAME_POSIX_ACL_DEFAULT, dflt);
-	if (!err && acl)
-		err = see_vfs_set_acl(*made, XATTR_NAME_POSIX_ACL_ACCESS, acl);
-	/* a change of group or ACL may have taken set-id bits along */
-	if (!err && d_inode(*made)->i_mode != mode && !S_ISLNK(mode)) {
-		attr.ia_valid = ATTR_MODE | ATTR_FORCE;
-		err = see_setattr(*made, &attr);
-	}
+		return err;
+	err = see_bequeath(dir, *made, h);
 	if (!err)
 		err = see_rename(layer->work, &work, place, name,
 				 RENAME_NOREPLACE);
@@ -307,9 +330,6 @@ static int see_make_inheriting(struct inode *dir, struct dentry *place,
 		dput(*made);
 		see_tree_discard(layer, layer->work, &work);
 	}
-out_acl:
-	posix_acl_release(acl);
-	posix_acl_release(dflt);
 	return err;
 }
 
@@ -317,6 +337,7 @@ static int see_make_op(struct inode *dir, struct dentry *dentry, umode_t mode,
 		       dev_t rdev, const char *target)
 {
 	struct super_block *sb = dir->i_sb;
+	struct see_heritage h = { .mode = mode };
 	struct dentry *place, *made;
 	struct see_side side;
 	struct inode *inode;
@@ -324,6 +345,8 @@ static int see_make_op(struct inode *dir, struct dentry *dentry, umode_t mode,
 	int err;
 
 	err = see_side_init(&side, dir, dentry);
+	if (!err)
+		err = see_inherit(dir, &h);
 	if (err)
 		goto out;
 	err = see_begin(sb, &op);
@@ -341,9 +364,9 @@ static int see_make_op(struct inode *dir, struct dentry *dentry, umode_t mode,
 	err = see_begin_as_caller(sb, &op);
 	if (err)
 		goto out;
-	if (see_inherits(dir))
-		err = see_make_inheriting(dir, place, &dentry->d_name, mode,
-					  rdev, target, &made);
+	if (h.any)
+		err = see_make_inheriting(dir, place, &dentry->d_name, rdev,
+					  target, &h, &made);
 	else
 		err = see_make(place, &dentry->d_name, mode, rdev, target, NULL,
 			       &made);
@@ -367,6 +390,7 @@ static int see_make_op(struct inode *dir, struct dentry *dentry, umode_t mode,
 	}
 	dput(made);
 out:
+	see_heritage_put(&h);
 	see_side_end(&side);
 	return err;
 }
@@ -400,27 +424,28 @@ static int see_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
 {
 	struct see_layer *layer = see_layer(dir->i_sb);
 	struct path work = { .mnt = layer->priv.mnt, .dentry = layer->work };
+	struct see_heritage h = { .mode = mode | S_IFREG };
 	struct inode *inode;
 	struct see_op op;
 	struct file *real;
 	int err;
 
-	err = see_begin_as_caller(dir->i_sb, &op);
+	err = see_inherit(dir, &h);
 	if (err)
 		return err;
-	real = see_tmpfile_open(&work, mode | S_IFREG,
+	err = see_begin_as_caller(dir->i_sb, &op);
+	if (err)
+		goto out;
+	real = see_tmpfile_open(&work, h.mode,
 				(file->f_flags & ~O_ACCMODE) | O_RDWR |
 				O_LARGEFILE, current_cred());
-	if (!IS_ERR(real) && (dir->i_mode & S_ISGID)) {
-		struct iattr attr = {
-			.ia_valid = ATTR_GID | ATTR_FORCE, .ia_gid = dir->i_gid,
-		};
-
-		err = see_setattr(real->f_path.dentry, &attr);
-	}
+	if (!IS_ERR(real) && h.any)
+		err = see_bequeath(dir, real->f_path.dentry, &h);
 	see_end(&op);
-	if (IS_ERR(real))
-		return PTR_ERR(real);
+	if (IS_ERR(real)) {
+		err = PTR_ERR(real);
+		goto out;
+	}
 	inode = err ? ERR_PTR(err) : see_iget(dir->i_sb, NULL,
 					      real->f_path.dentry);
 	if (IS_ERR(inode)) {
@@ -432,7 +457,10 @@ static int see_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
 		see_set_priv(file->f_path.dentry);
 	}
 	fput(real);
-	return finish_open_simple(file, err);
+	err = finish_open_simple(file, err);
+out:
+	see_heritage_put(&h);
+	return err;
 }
 
 static int see_link(struct dentry *old, struct inode *dir, struct dentry *new)
@@ -490,14 +518,9 @@ out:
 
 /* ---- removing ---- */
 
-/* may this directory go? both kinds of emptiness */
 static int see_may_rmdir(struct inode *inode)
 {
-	if (!S_ISDIR(inode->i_mode))
-		return 0;
-	if (see_born(inode) && !see_names(inode))
-		return 0;	/* the private rmdir or rename finds out */
-	return see_dir_empty(inode);
+	return S_ISDIR(inode->i_mode) ? see_dir_empty(inode) : 0;
 }
 
 /* a born directory is gone: so is what was known of names linked into it */

@@ -143,12 +143,14 @@ static void see_names_insert(struct see_names *names, struct see_name *entry)
 	rb_link_node(&entry->by_name, parent, link);
 	rb_insert_color(&entry->by_name, &names->by_name);
 
-	/* ids only grow: the new one is the last */
 	link = &names->by_id.rb_node;
 	parent = NULL;
 	while (*link) {
 		parent = *link;
-		link = &parent->rb_right;
+		if (entry->id < rb_entry(parent, struct see_name, by_id)->id)
+			link = &parent->rb_left;
+		else
+			link = &parent->rb_right;
 	}
 	rb_link_node(&entry->by_id, parent, link);
 	rb_insert_color(&entry->by_id, &names->by_id);
@@ -183,7 +185,8 @@ void see_names_set(struct inode *dir, struct see_name *entry)
 		dead = old;
 		if (old)
 			see_names_erase(names, old);
-		entry->id = names->next_id++;
+		/* a name that stays keeps its place in the listing */
+		entry->id = old ? old->id : names->next_id++;
 		see_names_insert(names, entry);
 		names->gen++;
 	}
@@ -243,6 +246,25 @@ struct see_name *see_names_next(struct see_names *names, u64 id,
 		memcpy(buf, found, sizeof(*found) + found->len + 1);
 	spin_unlock(&names->lock);
 	return found ? buf : NULL;
+}
+
+/**
+ * see_names_end - the id that the next name will get
+ * @dir: the directory
+ *
+ * Return: never 0.
+ */
+u64 see_names_end(struct inode *dir)
+{
+	struct see_names *names = see_names(dir);
+	u64 id;
+
+	if (!names)
+		return 1;
+	spin_lock(&names->lock);
+	id = names->next_id;
+	spin_unlock(&names->lock);
+	return id;
 }
 
 /**

@@ -92,6 +92,7 @@ void see_names_set(struct inode *dir, struct see_name *entry);
 void see_names_del(struct inode *dir, const struct qstr *name);
 struct see_name *see_names_next(struct see_names *names, u64 id,
 				struct see_name *buf);
+u64 see_names_end(struct inode *dir);
 bool see_names_hides(struct inode *dir, const char *name, unsigned int len);
 
 #endif /* SEE_NAMES_H */

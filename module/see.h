@@ -141,6 +141,7 @@ enum {
 	SEE_I_PLACED,		/* directory that has a name made by the SEE */
 	SEE_I_LISTED,		/* on see_layer.changed */
 	SEE_I_FOLLOWED,		/* the parent's container says where it was */
+	SEE_I_NOFOLLOW,		/* and it shall not say so */
 };
 
 /**
@@ -213,9 +214,16 @@ static inline bool see_test(const struct inode *inode, int bit)
 	return test_bit(bit, &see_i(inode)->flags);
 }
 
+/* pairs with the release in hold.c that publishes a complete private object */
 static inline struct dentry *see_priv(const struct inode *inode)
 {
 	return smp_load_acquire(&see_i(inode)->priv);
+}
+
+/* pairs with the release in hold.c that publishes a complete container */
+static inline struct dentry *see_boxed(const struct inode *inode)
+{
+	return smp_load_acquire(&see_i(inode)->box);
 }
 
 static inline struct inode *see_lower_inode(const struct inode *inode)

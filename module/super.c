@@ -366,7 +366,7 @@ static int see_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_magic = SEE_SUPER_MAGIC;
 	sb->s_op = &see_super_ops;
 	see_set_d_op(sb, &see_dentry_ops);
-	sb->s_xattr = see_xattr_handlers;
+	see_set_xattr(sb, see_xattr_handlers);
 	sb->s_flags |= SB_POSIXACL;
 	sb->s_iflags |= SB_I_NODEV | SB_I_STABLE_WRITES;
 	sb->s_maxbytes = min(lower->s_maxbytes, priv->s_maxbytes);

@@ -29,6 +29,7 @@ static_assert(sizeof(struct see_disk_version) == 36);
 static_assert(sizeof(struct see_disk_tree) == 256);
 static_assert(sizeof(struct see_disk_object) == 68);
 static_assert(sizeof(struct see_disk_removed) == 44);
+static_assert(sizeof(struct see_disk_ctime) == 16);
 static_assert(SEE_MAX_KEY < sizeof_field(struct see_disk_tree, root));
 
 struct see_fid {
@@ -324,6 +325,23 @@ int see_tree_object(struct see_layer *layer, struct inode *inode,
 		*object = made;
 	}
 	return err;
+}
+
+/**
+ * see_tree_set_ctime - record the change time of an object
+ * @object: private object
+ * @inode: what it belongs to
+ */
+int see_tree_set_ctime(struct dentry *object, const struct inode *inode)
+{
+	struct timespec64 ts = inode_get_ctime(inode);
+	struct see_disk_ctime rec = {
+		.head.kind = SEE_DISK_CTIME,
+		.head.len = cpu_to_le16(sizeof(rec)),
+		.ctime = cpu_to_le64(timespec64_to_ns(&ts)),
+	};
+
+	return see_setxattr(object, SEE_XATTR_CTIME, &rec, sizeof(rec), 0);
 }
 
 /* only whether it hides changes; the first record stays */
@@ -709,8 +727,17 @@ static int see_load_object(struct see_load *load, struct see_entry *entry)
 	see_version_from_disk(&rec.version, rec.head.flags, &si->first);
 	si->box = dget(box);
 	if (object) {
+		struct see_disk_ctime ct;
+
 		si->priv = dget(object);
 		set_bit(SEE_I_ATTRS, &si->flags);
+		err = see_read_record(object, SEE_XATTR_CTIME, SEE_DISK_CTIME,
+				      0, &ct, sizeof(ct));
+		if (!err)
+			inode_set_ctime_to_ts(inode,
+					      ns_to_timespec64(le64_to_cpu(ct.ctime)));
+		else if (err != -ENODATA)
+			goto out_inode;
 	}
 	if (!lower) {
 		set_bit(SEE_I_GONE, &si->flags);

@@ -12,6 +12,7 @@ int see_tree_box(struct see_layer *layer, struct inode *inode,
 		 struct dentry **box);
 int see_tree_object(struct see_layer *layer, struct inode *inode,
 		    struct dentry *box, struct dentry **object);
+int see_tree_set_ctime(struct dentry *object, const struct inode *inode);
 int see_tree_tombstone(struct dentry *removed, const struct qstr *name,
 		       struct see_layer *layer, struct dentry *lower,
 		       enum see_tomb tomb, enum see_tomb had);

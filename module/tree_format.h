@@ -30,12 +30,14 @@
 #define SEE_XATTR_TREE		SEE_XATTR_PREFIX "tree"
 #define SEE_XATTR_OBJECT	SEE_XATTR_PREFIX "object"
 #define SEE_XATTR_REMOVED	SEE_XATTR_PREFIX "removed"
+#define SEE_XATTR_CTIME		SEE_XATTR_PREFIX "ctime"
 #define SEE_XATTR_STORE		SEE_XATTR_PREFIX "store"
 
 /* see_disk_head.kind */
 #define SEE_DISK_TREE		1
 #define SEE_DISK_OBJECT		2
 #define SEE_DISK_REMOVED	3
+#define SEE_DISK_CTIME		4
 
 /* see_disk_removed.head.flags beside those of the version */
 #define SEE_REMOVED_REPLACED	0x80	/* hides nothing by itself */
@@ -128,6 +130,18 @@ struct see_disk_removed {
 	__u8 zero;
 	struct see_disk_version version;
 	__u8 fid[];
+} __packed;
+
+/**
+ * struct see_disk_ctime - on the private object of a host object
+ * @zero: 0
+ * @ctime: change time in the SEE, nanoseconds since 1970: the file system of
+ *	   the private tree has a later one, of when it was written there
+ */
+struct see_disk_ctime {
+	struct see_disk_head head;
+	__le32 zero;
+	__le64 ctime;
 } __packed;
 
 #endif /* SEE_TREE_FORMAT_H */

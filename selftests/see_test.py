@@ -959,7 +959,10 @@ def run_case(case, scratch, number):
     """(status, text) of one case, all its traces removed."""
     if NATIVE and case.layer:
         return 'skip', 'needs a layer'
-    s = See(scratch, number, case.private)
+    try:
+        s = See(scratch, number, case.private)
+    except OSError as e:
+        return 'failed', f'no fixture: {e}'
     answer = f'{s.dir}/answer'
     sys.stdout.flush()
     pid = os.fork()

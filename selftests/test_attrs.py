@@ -98,10 +98,14 @@ def times_move_with_changes(s):
         s.see.utime(name, old, old)
     for name in 'fdt':
         s.see.utime(name, old, old)
-    for act in (lambda: s.see.append('f', 'x'), lambda: s.see.truncate('f', 1),
-                lambda: s.see.truncate('f', 9), lambda: s.see.write('f', 'y')):
+    for what, act in (('write', lambda: s.see.append('f', 'x')),
+                      ('shrinking', lambda: s.see.truncate('f', 1)),
+                      ('growing', lambda: s.see.truncate('f', 9)),
+                      ('O_TRUNC', lambda: s.see.write('f', '')),
+                      ('write', lambda: s.see.pwrite('f', b'y', 0)),
+                      ('overwriting', lambda: s.see.pwrite('f', b'z', 0))):
         act()
-        moved('f', 'writing', True)
+        moved('f', what, True)
     for act in (lambda: s.see.chmod('f', 0o600), lambda: s.see.chown('f', USER),
                 lambda: s.see.setxattr('f', 'user.x', b'1'),
                 lambda: s.see.link('f', 'd/l'), lambda: s.see.unlink('d/l'),

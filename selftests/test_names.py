@@ -672,6 +672,7 @@ def host_permissions_are_live(s):
     s.host.mkdir('p')
     s.host.mkdir('p/q')
     s.host.write('p/q/f', 'f')
+    s.mount()
     may(s, 'r-', 'p/q/f')
     s.host.chmod('p/q/f', 0o600)
     may(s, '--', 'p/q/f')
