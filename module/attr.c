@@ -43,6 +43,8 @@ int see_permission(struct mnt_idmap *idmap, struct inode *inode, int mask)
 	struct dentry *d;
 	int err;
 
+	if (see_dead(inode))
+		return -EIO;
 	if (S_ISDIR(inode->i_mode)) {
 		err = see_check_position(inode, mask);
 		if (err)

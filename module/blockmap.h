@@ -153,6 +153,7 @@ int see_space_check(struct see_layer *layer, loff_t bytes);
 int see_zero_part(struct inode *inode, loff_t from, size_t len);
 int see_zero_tail(struct inode *inode, loff_t size);
 int see_punch(struct inode *inode, loff_t off, loff_t end);
+void see_modified(struct inode *inode);
 int see_data_mmap(struct file *file, struct vm_area_struct *vma);
 void __see_data_refresh(struct inode *inode, bool force);
 int see_folio_get(struct inode *inode, pgoff_t index, struct folio **foliop);

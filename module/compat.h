@@ -214,4 +214,12 @@ static inline bool see_can_decode(const struct super_block *sb)
 	return sb->s_export_op && sb->s_export_op->fh_to_dentry;
 }
 
+/* ---- descriptors ---- */
+
+#ifdef SEE_HAVE_RECEIVE_FD_UFD
+#define see_receive_fd(file, flags) receive_fd(file, NULL, flags)
+#else
+#define see_receive_fd(file, flags) receive_fd(file, flags)
+#endif
+
 #endif /* SEE_COMPAT_H */

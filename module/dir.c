@@ -215,6 +215,8 @@ static int see_iterate(struct file *file, struct dir_context *ctx)
 	struct see_dir_file *df = file->private_data;
 	int err;
 
+	if (see_dead(file_inode(file)))
+		return -EIO;
 	/* what comes later is not listed, or a listing might never end */
 	if (!ctx->pos || !df->limit)
 		df->limit = see_names_end(file_inode(file));

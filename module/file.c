@@ -243,6 +243,8 @@ static ssize_t see_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
 
+	if (see_dead(inode))
+		return -EIO;
 	if (!iov_iter_count(to))
 		return 0;
 	if (see_born(inode))
@@ -308,7 +310,10 @@ static ssize_t see_write_locked(struct kiocb *iocb, struct iov_iter *from)
 	err = see_change(file);
 	if (!err && iocb->ki_pos + iov_iter_count(from) > i_size_read(inode))
 		err = see_zero_tail(inode, i_size_read(inode));
-	return err ?: __generic_file_write_iter(iocb, from);
+	if (err)
+		return err;
+	see_modified(inode);
+	return __generic_file_write_iter(iocb, from);
 }
 
 static ssize_t see_write_iter(struct kiocb *iocb, struct iov_iter *from)
@@ -316,6 +321,8 @@ static ssize_t see_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	struct inode *inode = file_inode(iocb->ki_filp);
 	ssize_t ret;
 
+	if (see_dead(inode))
+		return -EIO;
 	if (see_born(inode))
 		return see_born_write_iter(iocb, from);
 	inode_lock(inode);
@@ -422,10 +429,11 @@ static long see_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 	inode_lock(inode);
 	err = see_change(file);
 	if (!err)
-		err = file_modified(file);
-	if (!err)
+		err = file_remove_privs(file);
+	if (!err) {
+		see_modified(inode);
 		err = see_allocate(file, mode, off, len);
-	mark_inode_dirty(inode);
+	}
 	inode_unlock(inode);
 	return err;
 }

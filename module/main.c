@@ -6,6 +6,7 @@
  */
 #include <linux/module.h>
 
+#include "control.h"
 #include "super.h"
 
 static int __init see_init(void)
@@ -17,12 +18,21 @@ static int __init see_init(void)
 		return err;
 	err = register_filesystem(&see_fs_type);
 	if (err)
-		see_super_exit();
+		goto out_super;
+	err = see_control_init();
+	if (err)
+		goto out_fs;
+	return 0;
+out_fs:
+	unregister_filesystem(&see_fs_type);
+out_super:
+	see_super_exit();
 	return err;
 }
 
 static void __exit see_exit(void)
 {
+	see_control_exit();
 	unregister_filesystem(&see_fs_type);
 	see_super_exit();
 }

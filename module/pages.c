@@ -539,6 +539,19 @@ int see_punch(struct inode *inode, loff_t off, loff_t end)
 	return 0;
 }
 
+/**
+ * see_modified - the SEE writes to a host file: now
+ * @inode: the file, after see_touch()
+ *
+ * The VFS leaves the times of our inodes alone.
+ */
+void see_modified(struct inode *inode)
+{
+	inode_set_mtime_to_ts(inode, inode_set_ctime_current(inode));
+	set_bit(SEE_I_ATTRDIRTY, &see_i(inode)->flags);
+	mark_inode_dirty_sync(inode);
+}
+
 /* ---- fault ---- */
 
 static vm_fault_t see_mkwrite_locked(struct vm_fault *vmf, struct see_data *data,
@@ -577,13 +590,13 @@ static vm_fault_t see_page_mkwrite(struct vm_fault *vmf)
 	if (!err)
 		err = see_map_start(inode);
 	if (!err)
-		err = file_update_time(file);
-	if (!err)
 		err = see_map_reserve(see_part(inode), vmf->pgoff);
-	if (err < 0)
+	if (err < 0) {
 		ret = vmf_error(err);
-	else
+	} else {
+		see_modified(inode);
 		ret = see_mkwrite_locked(vmf, see_part(inode), err);
+	}
 	sb_end_pagefault(inode->i_sb);
 	return ret;
 }

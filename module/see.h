@@ -105,6 +105,7 @@ struct see_version {
  * @mark: what tells us of host unlinks
  * @wq: work that must not run in a host task (completing copies)
  * @space: what may still be written; space.c
+ * @dead: aborted: everything is EIO
  * @samefs: lower and private tree are on one file system: inode numbers of
  *	    both can be shown side by side
  */
@@ -126,6 +127,7 @@ struct see_layer {
 	struct workqueue_struct *wq;
 	struct see_space space;
 	bool samefs;
+	bool dead;
 	char *lowername;
 	char *privname;
 };
@@ -207,6 +209,11 @@ static inline struct see_inode *see_i(const struct inode *inode)
 static inline struct see_layer *see_layer(const struct super_block *sb)
 {
 	return sb->s_fs_info;
+}
+
+static inline bool see_dead(const struct inode *inode)
+{
+	return unlikely(READ_ONCE(see_layer(inode->i_sb)->dead));
 }
 
 static inline bool see_test(const struct inode *inode, int bit)

@@ -21,36 +21,37 @@
 #define SEE_SPACE_FLOOR		5
 #define SEE_SPACE_BATCH		(64L << 20 >> PAGE_SHIFT)
 
-/* blocks that are free for us, pending ones not counted */
-static long see_space_free(struct see_layer *layer)
+/* @blocks of the private file system in ours */
+static long see_space_blocks(const struct kstatfs *st, u64 blocks)
 {
-	struct kstatfs st;
-	u64 floor, avail;
-
-	if (vfs_statfs(&layer->priv, &st))
+	if (!st->f_bsize)
 		return 0;
-	floor = div_u64(st.f_blocks, 100) * SEE_SPACE_FLOOR;
-	avail = st.f_bfree > floor ? st.f_bfree - floor : 0;
-	avail = min(avail, st.f_bavail);
-	if (!st.f_bsize)
-		return 0;
-	avail = st.f_bsize >= PAGE_SIZE ? avail * (st.f_bsize >> PAGE_SHIFT) :
-					  div64_u64(avail, PAGE_SIZE / st.f_bsize);
-	return min_t(u64, avail, LONG_MAX / 2);
+	blocks = st->f_bsize >= PAGE_SIZE ? blocks * (st->f_bsize >> PAGE_SHIFT) :
+					    div64_u64(blocks, PAGE_SIZE / st->f_bsize);
+	return min_t(u64, blocks, LONG_MAX / 2);
 }
 
 /* ask the file system whether @blocks are there, and for a new budget */
 static bool see_space_renew(struct see_layer *layer, long blocks)
 {
 	struct see_space *space = &layer->space;
-	long free;
+	struct kstatfs st = {};
+	u64 floor, avail;
+	long free, batch;
 
-	free = see_space_free(layer) - atomic_long_read(&space->pending);
+	/* on error, nothing is free */
+	vfs_statfs(&layer->priv, &st);
+	floor = div_u64(st.f_blocks, 100) * SEE_SPACE_FLOOR;
+	avail = st.f_bfree > floor ? st.f_bfree - floor : 0;
+	free = see_space_blocks(&st, min(avail, st.f_bavail)) -
+	       atomic_long_read(&space->pending);
 	if (free < blocks) {
 		atomic_long_set(&space->budget, 0);
 		return false;
 	}
-	atomic_long_set(&space->budget, min(free - blocks, SEE_SPACE_BATCH));
+	/* what the host takes meanwhile comes out of the floor */
+	batch = min(SEE_SPACE_BATCH, see_space_blocks(&st, floor / 2));
+	atomic_long_set(&space->budget, min(free - blocks, batch));
 	WRITE_ONCE(space->stamp, jiffies);
 	return true;
 }

@@ -168,6 +168,17 @@ static const struct super_operations see_super_ops = {
 	.show_options	= see_show_options,
 };
 
+/**
+ * see_shutdown - a layer answers EIO from now on
+ * @sb: its superblock
+ *
+ * For an abort: who still uses it must see that it is over.
+ */
+void see_shutdown(struct super_block *sb)
+{
+	WRITE_ONCE(see_layer(sb)->dead, true);
+}
+
 static void see_kill_sb(struct super_block *sb)
 {
 	struct see_layer *layer = see_layer(sb);
@@ -368,7 +379,7 @@ static int see_fill_super(struct super_block *sb, struct fs_context *fc)
 	see_set_d_op(sb, &see_dentry_ops);
 	see_set_xattr(sb, see_xattr_handlers);
 	sb->s_flags |= SB_POSIXACL;
-	sb->s_iflags |= SB_I_NODEV | SB_I_STABLE_WRITES;
+	sb->s_iflags |= SB_I_NODEV | SB_I_STABLE_WRITES | SB_I_CGROUPWB;
 	sb->s_maxbytes = min(lower->s_maxbytes, priv->s_maxbytes);
 	sb->s_stack_depth = max(lower->s_stack_depth, priv->s_stack_depth) + 1;
 	sb->s_blocksize = SEE_BLOCK_SIZE;

@@ -6,6 +6,7 @@
 
 extern struct file_system_type see_fs_type;
 
+void see_shutdown(struct super_block *sb);
 int see_super_init(void);
 void see_super_exit(void);
 

@@ -578,15 +578,15 @@ class Host(Tree):
         super().__init__(root)
         self.private, self.base, self.depth = private, None, 0
 
-    def now(self):
-        return fingerprint(self.root, skip=self.private)
+    def fingerprint(self, fields=SHAPE, name=''):
+        return fingerprint(self.path(name), fields, self.private)
 
     def remember(self):
-        self.base = self.now()
+        self.base = self.fingerprint(SAME)
 
     def check(self):
         if self.base is not None and self.depth == 0:
-            same_tree(self.now(), self.base, 'the lower was changed')
+            same_tree(self.fingerprint(SAME), self.base, 'the lower was changed')
 
     @contextlib.contextmanager
     def together(self):

@@ -98,7 +98,7 @@ def times_move_with_changes(s):
         s.see.utime(name, old, old)
     for name in 'fdt':
         s.see.utime(name, old, old)
-    for what, act in (('write', lambda: s.see.append('f', 'x')),
+    for what, act in (('append', lambda: s.see.append('f', 'x')),
                       ('shrinking', lambda: s.see.truncate('f', 1)),
                       ('growing', lambda: s.see.truncate('f', 9)),
                       ('O_TRUNC', lambda: s.see.write('f', '')),

@@ -718,6 +718,7 @@ def threads(s, origin):
             want[b] = data
 
     want = {}
+    s.see.holds('f', bytes(blocks * PAGE))
     all_threads = [threading.Thread(target=work, args=(i,)) for i in range(5)]
     for t in all_threads:
         t.start()

@@ -46,7 +46,7 @@ def together(s, host, see, n, workers=1):
 
 def compare(s, what):
     for stage in s.stages():
-        same_tree(s.see.fingerprint(LOOKS), fingerprint(s.host.root, LOOKS),
+        same_tree(s.see.fingerprint(LOOKS), s.host.fingerprint(LOOKS),
                   f'{what} {stage}')
 
 

@@ -16,7 +16,7 @@ MAKERS = {
 @test(smoke=True, layer=True)
 def fresh_layer_equals_host(s):
     "before any change the view is the host's, attribute by attribute"
-    want = fingerprint(s.host.root, LOOKS)
+    want = s.host.fingerprint(LOOKS)
     for _ in s.stages():
         same_tree(fingerprint(s.see.root, LOOKS), want, 'a fresh layer')
 
@@ -177,7 +177,7 @@ def host_creation_shows(s, how):
            f'type of {where}')
         ok('new' in s.see.ls(os.path.dirname(where)), f'{where} not listed')
     for _ in s.stages():
-        same_tree(s.see.fingerprint(LOOKS), fingerprint(s.host.root, LOOKS),
+        same_tree(s.see.fingerprint(LOOKS), s.host.fingerprint(LOOKS),
                   'the view')
 
 
@@ -246,7 +246,7 @@ def host_exchange_shows(s):
             s.host.rename(a, b, EXCHANGE)
             numbers = numbers[::-1]
             eq((s.see.ino(a), s.see.ino(b)), numbers, f'{a} and {b} swapped')
-            same_tree(s.see.fingerprint(), fingerprint(s.host.root, SHAPE),
+            same_tree(s.see.fingerprint(), s.host.fingerprint(),
                       'the view')
 
 

@@ -1,0 +1,554 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * changes.c - what differs between the SEE and the host
+ *
+ * Owns nothing.  Walks the changed objects of a layer and the tables of its
+ * directories, both in memory, and writes one record for each change: the
+ * cost is that of the changes, never of the host.  Paths are those of now;
+ * what moves while it is listed is listed with one of its paths.
+ *
+ * The list of changed objects only grows while the layer is held, so that a
+ * position in it stays good across batches.
+ *
+ * Lock order: see_layer.lock, see_names.lock; neither while anything is read.
+ */
+#include <linux/fs.h>
+#include <linux/namei.h>
+#include <linux/see.h>
+#include <linux/slab.h>
+
+#include "blockmap.h"
+#include "control.h"
+#include "data.h"
+#include "inode.h"
+#include "lower.h"
+#include "names.h"
+#include "tree.h"
+
+/* a cursor: object in the upper bits, id of a name in the lower 32 */
+#define SEE_CURSOR_NAME	GENMASK_ULL(31, 0)
+
+/**
+ * struct see_lister - one enumeration
+ * @layer: the layer
+ * @index: its number in the SEE
+ * @out: where records go; without a buffer they are only counted
+ * @name: copy of an entry
+ * @path: of a directory, PATH_MAX, filled from the end
+ * @from: the same for the path on the host
+ */
+struct see_changes {
+	struct see_layer *layer;
+	u32 index;
+	struct see_out *out;
+	struct see_name *name;
+	char *path;
+	char *from;
+};
+
+/**
+ * struct see_side_attrs - one side of a change
+ * @mode: 0 if there is nothing
+ * @uid: owner
+ * @gid: group
+ * @size: bytes
+ */
+struct see_side_attrs {
+	umode_t mode;
+	kuid_t uid;
+	kgid_t gid;
+	u64 size;
+};
+
+static struct see_side_attrs see_attrs_of(const struct inode *inode)
+{
+	return (struct see_side_attrs) {
+		.mode = inode->i_mode,
+		.uid = inode->i_uid,
+		.gid = inode->i_gid,
+		.size = S_ISDIR(inode->i_mode) ? 0 : i_size_read(inode),
+	};
+}
+
+/* ---- where a directory is in the view ---- */
+
+/* the directory in whose table @target has a name of @kind; referenced */
+static struct inode *see_find_named(struct see_layer *layer,
+				    const struct inode *target,
+				    enum see_name_kind kind, char *name)
+{
+	struct inode *found = NULL;
+	struct see_inode *si;
+	struct rb_node *node;
+
+	spin_lock(&layer->lock);
+	list_for_each_entry(si, &layer->changed, changed) {
+		/* pairs with the release in hold.c */
+		struct see_names *names = smp_load_acquire(&si->names);
+
+		if (!names)
+			continue;
+		spin_lock(&names->lock);
+		for (node = rb_first(&names->by_id); node && !found;
+		     node = rb_next(node)) {
+			struct see_name *e = rb_entry(node, struct see_name,
+						      by_id);
+
+			if (e->kind != kind || e->target != target)
+				continue;
+			found = &si->vfs_inode;
+			memcpy(name, e->name, e->len + 1);
+		}
+		spin_unlock(&names->lock);
+		if (found)
+			break;
+	}
+	if (found)
+		ihold(found);
+	spin_unlock(&layer->lock);
+	return found ?: ERR_PTR(-ESTALE);
+}
+
+/* whose container is this? */
+static struct inode *see_find_boxed(struct see_layer *layer,
+				    const struct dentry *box)
+{
+	struct see_inode *si;
+	struct inode *found = NULL;
+
+	spin_lock(&layer->lock);
+	list_for_each_entry(si, &layer->changed, changed) {
+		if (si->box == box) {
+			found = &si->vfs_inode;
+			ihold(found);
+			break;
+		}
+	}
+	spin_unlock(&layer->lock);
+	return found ?: ERR_PTR(-ESTALE);
+}
+
+static int see_copy_name(struct dentry *dentry, char *name)
+{
+	struct name_snapshot snap;
+	int err = 0;
+
+	take_dentry_name_snapshot(&snap, dentry);
+	if (snap.name.len > NAME_MAX) {
+		err = -ENAMETOOLONG;
+	} else {
+		memcpy(name, snap.name.name, snap.name.len);
+		name[snap.name.len] = 0;
+	}
+	release_dentry_name_snapshot(&snap);
+	return err;
+}
+
+static struct inode *see_up_born(struct see_layer *layer, struct inode *dir,
+				 char *name)
+{
+	struct dentry *priv = see_priv(dir), *parent, *box;
+	struct inode *up;
+	int err;
+
+	err = see_copy_name(priv, name);
+	if (err)
+		return ERR_PTR(err);
+	parent = dget_parent(priv);
+	box = dget_parent(parent);
+	/* in "made" of a container, or in another born directory */
+	up = see_find_boxed(layer, box);
+	if (IS_ERR(up)) {
+		up = parent == layer->work || IS_ROOT(parent) ?
+			ERR_PTR(-ESTALE) :
+			see_iget(layer->sb, NULL, parent);
+	}
+	dput(box);
+	dput(parent);
+	return up;
+}
+
+/* parent and name of a directory as the SEE sees it; referenced */
+static struct inode *see_up(struct see_layer *layer, struct inode *dir,
+			    char *name)
+{
+	struct dentry *parent;
+	struct inode *up;
+	int err;
+
+	if (see_test(dir, SEE_I_BORN))
+		return see_up_born(layer, dir, name);
+	if (see_test(dir, SEE_I_PLACED))
+		return see_find_named(layer, dir, SEE_NAME_LINKED, name);
+	if (see_gone(dir))
+		return see_find_named(layer, dir, SEE_NAME_FOLLOW, name);
+	if (IS_ROOT(see_i(dir)->lower))
+		return ERR_PTR(-ESTALE);
+	err = see_copy_name(see_i(dir)->lower, name);
+	if (err)
+		return ERR_PTR(err);
+	parent = dget_parent(see_i(dir)->lower);
+	up = see_iget(layer->sb, parent, NULL);
+	dput(parent);
+	return up;
+}
+
+/* path of a directory from the root of the layer, "" for the root itself */
+static char *see_dir_path(struct see_layer *layer, struct inode *dir, char *buf)
+{
+	struct inode *root = d_inode(layer->sb->s_root), *up;
+	char *p = buf + PATH_MAX - 1;
+	char *name = buf;		/* the path grows from the other end */
+	size_t len;
+
+	*p = 0;
+	ihold(dir);
+	while (dir != root) {
+		if (p - buf < 2 * NAME_MAX + 4) {
+			iput(dir);
+			return ERR_PTR(-ENAMETOOLONG);
+		}
+		up = see_up(layer, dir, name);
+		iput(dir);
+		if (IS_ERR(up))
+			return ERR_CAST(up);
+		dir = up;
+		len = strlen(name);
+		if (*p)
+			*--p = '/';
+		p -= len;
+		memmove(p, name, len);
+	}
+	iput(dir);
+	return p;
+}
+
+/* ---- records ---- */
+
+static int see_emit(struct see_changes *c, u32 what,
+		    const struct see_side_attrs *old,
+		    const struct see_side_attrs *new, const char *dir,
+		    const char *name, const char *from)
+{
+	size_t dlen = strlen(dir), nlen = strlen(name);
+	size_t path_len = dlen + (dlen && nlen) + nlen;
+	size_t from_len = from ? strlen(from) : 0;
+	struct see_change *ch;
+	char *p;
+
+	if (!c->out->buf) {
+		c->out->count++;
+		return 0;
+	}
+	ch = see_out_add(c->out, SEE_REC_CHANGE,
+			 sizeof(*ch) + path_len + 1 + from_len + 1);
+	if (!ch)
+		return -EMSGSIZE;
+	ch->what = what;
+	ch->layer = c->index;
+	ch->old_mode = old->mode;
+	ch->new_mode = new->mode;
+	ch->old_uid = from_kuid_munged(current_user_ns(), old->uid);
+	ch->old_gid = from_kgid_munged(current_user_ns(), old->gid);
+	ch->new_uid = from_kuid_munged(current_user_ns(), new->uid);
+	ch->new_gid = from_kgid_munged(current_user_ns(), new->gid);
+	ch->old_size = old->size;
+	ch->new_size = new->size;
+	ch->path_len = path_len;
+	ch->from_len = from_len;
+	p = ch->path;
+	memcpy(p, dir, dlen);
+	p += dlen;
+	if (dlen && nlen)
+		*p++ = '/';
+	memcpy(p, name, nlen);
+	if (from_len)
+		memcpy(ch->path + path_len + 1, from, from_len);
+	return 0;
+}
+
+/* what the host has under a name now, referenced, or NULL */
+static struct dentry *see_host_name(struct inode *dir, const struct see_name *e)
+{
+	struct dentry *lower = see_i(dir)->lower, *d;
+
+	if (!lower || IS_DEADDIR(d_inode(lower)))
+		return NULL;
+	d = lookup_one_unlocked(see_nop_idmap, e->name, lower, e->len);
+	if (IS_ERR(d))
+		return NULL;
+	if (d_is_negative(d)) {
+		dput(d);
+		return NULL;
+	}
+	return d;
+}
+
+/* where the host has an object, "" if that cannot be told */
+static const char *see_host_path(struct see_changes *c, struct inode *target)
+{
+	struct dentry *lower = see_i(target)->lower, *alias, *parent;
+	char name[NAME_MAX + 1];
+	struct inode *up;
+	size_t len;
+	char *p = "";
+
+	if (!lower || see_gone(target))
+		return "";
+	alias = d_find_alias(d_inode(lower));
+	if (!alias)
+		return "";
+	if (!IS_ROOT(alias) && !see_copy_name(alias, name)) {
+		parent = dget_parent(alias);
+		up = see_iget(c->layer->sb, parent, NULL);
+		dput(parent);
+		if (!IS_ERR(up)) {
+			p = see_dir_path(c->layer, up, c->from);
+			iput(up);
+			len = strlen(name);
+			if (IS_ERR(p) || p - c->from < len + 2) {
+				p = "";
+			} else {
+				/* the buffer ends with a NUL: shift, append */
+				size_t dlen = strlen(p);
+				char *q = p - len - (dlen ? 1 : 0);
+
+				memmove(q, p, dlen);
+				if (dlen)
+					q[dlen] = '/';
+				memcpy(q + dlen + (dlen ? 1 : 0), name, len + 1);
+				p = q;
+			}
+		}
+	}
+	dput(alias);
+	return p;
+}
+
+static int see_one_name(struct see_changes *c, struct inode *dir,
+			const char *path, struct see_name *e)
+{
+	struct see_side_attrs old = {}, new = {};
+	struct dentry *host, *priv;
+	const char *from = NULL;
+	struct see_names *names;
+	u32 what = 0;
+	int err = 0;
+
+	host = see_host_name(dir, e);
+	if (host)
+		old = see_attrs_of(d_inode(host));
+	switch (e->kind) {
+	case SEE_NAME_ABSENT:
+		what = SEE_CHANGE_NAME_REMOVED;
+		break;
+	case SEE_NAME_BORN:
+		what = SEE_CHANGE_NAME_MADE;
+		names = see_names(dir);
+		priv = see_lookup_priv(names->sub[SEE_SUB_MADE], e->name, e->len);
+		if (IS_ERR(priv)) {
+			/* gone since the entry was copied */
+			err = PTR_ERR(priv) == -ENOENT ? 0 : PTR_ERR(priv);
+			goto out;
+		}
+		new = see_attrs_of(d_inode(priv));
+		dput(priv);
+		break;
+	case SEE_NAME_LINKED:
+		/* moved away and back: the host's own name again */
+		if (host && d_inode(host) == see_lower_inode(e->target))
+			goto out;
+		what = SEE_CHANGE_NAME_LINKED;
+		see_copyattr(e->target);
+		new = see_attrs_of(e->target);
+		if (c->out->buf)
+			from = see_host_path(c, e->target);
+		break;
+	case SEE_NAME_FOLLOW:
+		if (!see_gone(e->target))
+			goto out;
+		what = SEE_CHANGE_NAME_KEPT;
+		new = see_attrs_of(e->target);
+		break;
+	default:
+		goto out;
+	}
+	if (e->removed && what != SEE_CHANGE_NAME_REMOVED)
+		what |= SEE_CHANGE_NAME_REPLACED;
+	err = see_emit(c, what, &old, &new, path, e->name, from);
+out:
+	dput(host);
+	return err;
+}
+
+static int see_dir_changes(struct see_changes *c, struct inode *dir, u64 *id)
+{
+	struct see_names *names = see_names(dir);
+	const char *path = "";
+	struct see_name *e;
+	int err;
+
+	if (!names || !see_names_next(names, *id, c->name))
+		return 0;
+	if (c->out->buf) {
+		path = see_dir_path(c->layer, dir, c->path);
+		/* nothing leads there any more: the SEE removed it as well */
+		if (path == ERR_PTR(-ESTALE))
+			return 0;
+		if (IS_ERR(path))
+			return PTR_ERR(path);
+	}
+	while ((e = see_names_next(names, *id, c->name))) {
+		err = see_one_name(c, dir, path, e);
+		if (err)
+			return err;
+		*id = e->id + 1;
+		cond_resched();
+	}
+	return 0;
+}
+
+static int see_object_changes(struct see_changes *c, struct inode *inode)
+{
+	struct see_inode *si = see_i(inode);
+	struct see_side_attrs old = {}, new;
+	struct dentry *lower = si->lower;
+	char name[NAME_MAX + 1] = "";
+	const char *path = "", *from = NULL;
+	struct inode *dir;
+	u32 what = SEE_CHANGE_ATTR;
+	int err;
+
+	if (see_test(inode, SEE_I_BORN) || !see_test(inode, SEE_I_ATTRS))
+		return 0;
+	if (S_ISREG(inode->i_mode) && see_part(inode))
+		what |= SEE_CHANGE_DATA;
+	new = see_attrs_of(inode);
+	if (lower)
+		old = see_attrs_of(d_inode(lower));
+	if (!c->out->buf)
+		return see_emit(c, what, &old, &new, "", "", NULL);
+	if (S_ISDIR(inode->i_mode)) {
+		path = see_dir_path(c->layer, inode, c->path);
+	} else {
+		dir = see_find_named(c->layer, inode, SEE_NAME_LINKED, name);
+		if (IS_ERR(dir))
+			dir = see_find_named(c->layer, inode, SEE_NAME_FOLLOW,
+					     name);
+		/* changed in memory, and nothing written yet */
+		if (IS_ERR(dir) && si->parent && si->name) {
+			strscpy(name, si->name, sizeof(name));
+			dir = si->parent;
+			ihold(dir);
+		}
+		path = ERR_CAST(dir);
+		if (!IS_ERR(dir)) {
+			path = see_dir_path(c->layer, dir, c->path);
+			iput(dir);
+		}
+		if (!see_gone(inode))
+			from = see_host_path(c, inode);
+	}
+	if (path == ERR_PTR(-ESTALE))
+		return 0;
+	if (IS_ERR(path))
+		return PTR_ERR(path);
+	err = see_emit(c, what, &old, &new, path, name, from);
+	return err;
+}
+
+/* the object after @si in the list, or the first; NULL at the end */
+static struct see_inode *see_next_changed(struct see_layer *layer,
+					  struct see_inode *si)
+{
+	struct list_head *next;
+
+	spin_lock(&layer->lock);
+	next = si ? si->changed.next : layer->changed.next;
+	spin_unlock(&layer->lock);
+	return next == &layer->changed ? NULL :
+		list_entry(next, struct see_inode, changed);
+}
+
+/**
+ * see_changes_list - the changes of a layer
+ * @sb: its superblock, held by the caller
+ * @index: its number in the SEE
+ * @cursor: 0 at first; where to go on afterwards
+ * @out: where records go; without a buffer they are counted
+ *
+ * Return: 0 at the end; -EMSGSIZE if a record did not fit; -EINVAL for a
+ * cursor out of range; or another error.
+ */
+int see_changes_list(struct super_block *sb, u32 index, u64 *cursor,
+		     struct see_out *out)
+{
+	struct see_changes c = {
+		.layer = see_layer(sb), .index = index, .out = out,
+	};
+	u64 object = *cursor >> 32, id = *cursor & SEE_CURSOR_NAME, i;
+	struct see_inode *si;
+	const struct cred *old;
+	int err = -ENOMEM;
+
+	c.name = kmalloc(SEE_NAME_SIZE, GFP_KERNEL);
+	c.path = kmalloc(PATH_MAX, GFP_KERNEL);
+	c.from = kmalloc(PATH_MAX, GFP_KERNEL);
+	if (!c.name || !c.path || !c.from)
+		goto out;
+	err = 0;
+	si = see_next_changed(c.layer, NULL);
+	for (i = 0; si && i < object; i++)
+		si = see_next_changed(c.layer, si);
+	if (i < object) {
+		err = -EINVAL;
+		goto out;
+	}
+	old = override_creds(c.layer->cred);
+	while (si && !err) {
+		struct inode *inode = &si->vfs_inode;
+
+		/* id 0 is the object itself; those of names begin with 1 */
+		if (!id) {
+			err = see_object_changes(&c, inode);
+			if (err)
+				break;
+			id = 1;
+		}
+		if (S_ISDIR(inode->i_mode))
+			err = see_dir_changes(&c, inode, &id);
+		if (err)
+			break;
+		id = 0;
+		object++;
+		si = see_next_changed(c.layer, si);
+	}
+	revert_creds(old);
+	*cursor = object << 32 | (id & SEE_CURSOR_NAME);
+out:
+	kfree(c.name);
+	kfree(c.path);
+	kfree(c.from);
+	return err;
+}
+
+/**
+ * see_changes_bytes - what the private blocks of a layer's host files occupy
+ * @sb: its superblock, held by the caller
+ */
+u64 see_changes_bytes(struct super_block *sb)
+{
+	struct see_layer *layer = see_layer(sb);
+	struct see_inode *si = NULL;
+	struct see_data *data;
+	u64 blocks = 0;
+
+	while ((si = see_next_changed(layer, si))) {
+		if (!S_ISREG(si->vfs_inode.i_mode))
+			continue;
+		data = see_part(&si->vfs_inode);
+		if (data)
+			blocks += atomic_long_read(&data->blocks);
+	}
+	return blocks * SEE_BLOCK_SIZE;
+}
