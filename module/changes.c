@@ -24,12 +24,13 @@
 #include "lower.h"
 #include "names.h"
 #include "tree.h"
+#include "version.h"
 
 /* a cursor: object in the upper bits, id of a name in the lower 32 */
 #define SEE_CURSOR_NAME	GENMASK_ULL(31, 0)
 
 /**
- * struct see_lister - one enumeration
+ * struct see_changes - one enumeration
  * @layer: the layer
  * @index: its number in the SEE
  * @out: where records go; without a buffer they are only counted
@@ -227,8 +228,8 @@ static char *see_dir_path(struct see_layer *layer, struct inode *dir, char *buf)
 
 static int see_emit(struct see_changes *c, u32 what,
 		    const struct see_side_attrs *old,
-		    const struct see_side_attrs *new, const char *dir,
-		    const char *name, const char *from)
+		    const struct see_side_attrs *new, u32 conflict,
+		    const char *dir, const char *name, const char *from)
 {
 	size_t dlen = strlen(dir), nlen = strlen(name);
 	size_t path_len = dlen + (dlen && nlen) + nlen;
@@ -256,6 +257,7 @@ static int see_emit(struct see_changes *c, u32 what,
 	ch->new_size = new->size;
 	ch->path_len = path_len;
 	ch->from_len = from_len;
+	ch->conflict = conflict;
 	p = ch->path;
 	memcpy(p, dir, dlen);
 	p += dlen;
@@ -265,6 +267,52 @@ static int see_emit(struct see_changes *c, u32 what,
 	if (from_len)
 		memcpy(ch->path + path_len + 1, from, from_len);
 	return 0;
+}
+
+/* what the host did to a changed object since its first change */
+static int see_object_conflict(struct see_changes *c, struct inode *inode)
+{
+	struct see_inode *si = see_i(inode);
+	struct see_version now;
+	struct inode *lower;
+	int err;
+
+	if (see_gone(inode))
+		return SEE_CONFLICT_GONE;
+	lower = d_inode(si->lower);
+	/* names of a directory are changes of their own */
+	if (S_ISDIR(inode->i_mode))
+		return lower->i_mode == si->first_mode &&
+		       uid_eq(lower->i_uid, si->first_uid) &&
+		       gid_eq(lower->i_gid, si->first_gid) ?
+			0 : SEE_CONFLICT_CHANGED;
+	err = see_version_sample(c->layer, si->lower, &now);
+	if (err)
+		return err;
+	if (!see_version_equal(&si->first, &now))
+		return SEE_CONFLICT_CHANGED;
+	return (si->first.flags | now.flags) & SEE_VERSION_WEAK ?
+		SEE_CONFLICT_WEAK : 0;
+}
+
+/* what the host did to a name since the SEE changed it */
+static int see_name_conflict(struct see_changes *c, struct inode *dir,
+			     const struct see_name *e, struct dentry *host,
+			     struct see_side_attrs *old)
+{
+	struct qstr q = QSTR_INIT(e->name, e->len);
+	umode_t mode;
+	int ret;
+
+	if (e->kind == SEE_NAME_FOLLOW)
+		return SEE_CONFLICT_GONE | (host ? SEE_CONFLICT_NAME : 0);
+	if (!e->removed)
+		return host ? SEE_CONFLICT_NAME : 0;
+	ret = see_tree_compare(see_names(dir)->sub[SEE_SUB_REMOVED], &q,
+			       c->layer, host, &old->size, &mode);
+	if (!host)
+		old->mode = mode;
+	return ret == -ENOENT ? SEE_CONFLICT_WEAK : ret;
 }
 
 /* what the host has under a name now, referenced, or NULL */
@@ -333,7 +381,7 @@ static int see_one_name(struct see_changes *c, struct inode *dir,
 	const char *from = NULL;
 	struct see_names *names;
 	u32 what = 0;
-	int err = 0;
+	int err = 0, conflict = 0;
 
 	host = see_host_name(dir, e);
 	if (host)
@@ -375,7 +423,13 @@ static int see_one_name(struct see_changes *c, struct inode *dir,
 	}
 	if (e->removed && what != SEE_CHANGE_NAME_REMOVED)
 		what |= SEE_CHANGE_NAME_REPLACED;
-	err = see_emit(c, what, &old, &new, path, e->name, from);
+	if (c->out->buf) {
+		conflict = see_name_conflict(c, dir, e, host, &old);
+		err = min(conflict, 0);
+	}
+	if (!err)
+		err = see_emit(c, what, &old, &new, conflict, path, e->name,
+			       from);
 out:
 	dput(host);
 	return err;
@@ -417,7 +471,7 @@ static int see_object_changes(struct see_changes *c, struct inode *inode)
 	const char *path = "", *from = NULL;
 	struct inode *dir;
 	u32 what = SEE_CHANGE_ATTR;
-	int err;
+	int conflict;
 
 	if (see_test(inode, SEE_I_BORN) || !see_test(inode, SEE_I_ATTRS))
 		return 0;
@@ -427,7 +481,7 @@ static int see_object_changes(struct see_changes *c, struct inode *inode)
 	if (lower)
 		old = see_attrs_of(d_inode(lower));
 	if (!c->out->buf)
-		return see_emit(c, what, &old, &new, "", "", NULL);
+		return see_emit(c, what, &old, &new, 0, "", "", NULL);
 	if (S_ISDIR(inode->i_mode)) {
 		path = see_dir_path(c->layer, inode, c->path);
 	} else {
@@ -453,8 +507,10 @@ static int see_object_changes(struct see_changes *c, struct inode *inode)
 		return 0;
 	if (IS_ERR(path))
 		return PTR_ERR(path);
-	err = see_emit(c, what, &old, &new, path, name, from);
-	return err;
+	conflict = see_object_conflict(c, inode);
+	if (conflict < 0)
+		return conflict;
+	return see_emit(c, what, &old, &new, conflict, path, name, from);
 }
 
 /* the object after @si in the list, or the first; NULL at the end */

@@ -902,7 +902,7 @@ static void __maybe_unused see_check_abi(void)
 	BUILD_BUG_ON(sizeof(struct see_mount) != 8 + 256);
 	BUILD_BUG_ON(sizeof(struct see_join) != 8 + 256);
 	BUILD_BUG_ON(sizeof(struct see_simple) != 8 + 256);
-	BUILD_BUG_ON(sizeof(struct see_change) != 64);
+	BUILD_BUG_ON(sizeof(struct see_change) != 72);
 	BUILD_BUG_ON(sizeof(struct see_request) != 56 + 8 * SEE_LAYERS_MAX + 64);
 	BUILD_BUG_ON(sizeof(struct see_reply) != 24 + 256);
 	BUILD_BUG_ON(sizeof(struct see_register) != 24 + 64);

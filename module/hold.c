@@ -72,6 +72,9 @@ static int see_hold_one(struct dentry *dentry, struct dentry *parent)
 	if (!test_bit(SEE_I_CHANGED, &si->flags)) {
 		si->origin = origin;
 		si->first = first;
+		si->first_mode = d_inode(si->lower)->i_mode;
+		si->first_uid = d_inode(si->lower)->i_uid;
+		si->first_gid = d_inode(si->lower)->i_gid;
 		si->name = name;
 		if (parent) {
 			si->parent = d_inode(parent);

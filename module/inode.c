@@ -324,6 +324,18 @@ struct inode *see_iget_changed(struct super_block *sb, struct dentry *lower,
 }
 
 /**
+ * see_ilookup - the cached inode of an object
+ * @sb: superblock of the layer
+ * @key: host inode, or private inode of what was born
+ *
+ * Return: a referenced inode or NULL.
+ */
+struct inode *see_ilookup(struct super_block *sb, struct inode *key)
+{
+	return ilookup5(sb, see_hash(key), see_inode_test, key);
+}
+
+/**
  * see_ilookup_nowait - the cached inode of a host object
  * @sb: superblock of the layer
  * @lower: host inode

@@ -11,6 +11,7 @@ struct inode *see_iget(struct super_block *sb, struct dentry *lower,
 		       struct dentry *priv);
 struct inode *see_iget_changed(struct super_block *sb, struct dentry *lower,
 			       struct dentry *box, struct dentry *object);
+struct inode *see_ilookup(struct super_block *sb, struct inode *key);
 struct inode *see_ilookup_nowait(struct super_block *sb, struct inode *lower);
 bool see_gone(const struct inode *inode);
 void see_cut(struct see_layer *layer, const struct inode *lower, int delta);

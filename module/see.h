@@ -168,6 +168,7 @@ struct see_data;
  * @origin: handle of the host object, as in the name of its container;
  *	    valid once SEE_I_CHANGED is set
  * @first: version at the first change
+ * @first_mode, @first_uid, @first_gid: of the host object then
  * @parent, @name: where the object was first changed, for the kept name
  * @links: names that the SEE made for this host object
  * @dpos: directories: the one alias, valid while i_dentry holds it
@@ -183,6 +184,9 @@ struct see_inode {
 	struct mutex lock;
 	char *origin;
 	struct see_version first;
+	umode_t first_mode;
+	kuid_t first_uid;
+	kgid_t first_gid;
 	struct inode *parent;
 	char *name;
 	atomic_t links;

@@ -376,6 +376,7 @@ static int see_fill_super(struct super_block *sb, struct fs_context *fc)
 	layer->sb = sb;
 	sb->s_magic = SEE_SUPER_MAGIC;
 	sb->s_op = &see_super_ops;
+	sb->s_export_op = &see_export_ops;
 	see_set_d_op(sb, &see_dentry_ops);
 	see_set_xattr(sb, see_xattr_handlers);
 	sb->s_flags |= SB_POSIXACL;

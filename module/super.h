@@ -5,6 +5,7 @@
 #include <linux/fs.h>
 
 extern struct file_system_type see_fs_type;
+extern const struct export_operations see_export_ops;
 
 void see_shutdown(struct super_block *sb);
 int see_super_init(void);

@@ -15,6 +15,7 @@
 #include <linux/file.h>
 #include <linux/kdev_t.h>
 #include <linux/random.h>
+#include <linux/see.h>
 #include <linux/slab.h>
 
 #include "data.h"
@@ -233,9 +234,9 @@ int see_tree_box(struct see_layer *layer, struct inode *inode,
 		.head.kind = SEE_DISK_OBJECT,
 		.head.flags = si->first.flags,
 		.head.len = cpu_to_le16(sizeof(rec)),
-		.mode = cpu_to_le32(inode->i_mode),
-		.uid = cpu_to_le32(from_kuid(&init_user_ns, inode->i_uid)),
-		.gid = cpu_to_le32(from_kgid(&init_user_ns, inode->i_gid)),
+		.mode = cpu_to_le32(born ? inode->i_mode : si->first_mode),
+		.uid = cpu_to_le32(from_kuid(&init_user_ns, si->first_uid)),
+		.gid = cpu_to_le32(from_kgid(&init_user_ns, si->first_gid)),
 		.rdev = cpu_to_le32(new_encode_dev(inode->i_rdev)),
 		.ino = cpu_to_le64(inode->i_ino),
 	};
@@ -428,6 +429,69 @@ int see_tree_tombstone(struct dentry *removed, const struct qstr *name,
 }
 
 /* ---- reading ---- */
+
+/**
+ * see_tree_compare - is a name of the host as the tombstone recorded it?
+ * @removed: directory of the tombstones
+ * @name: the name
+ * @layer: the layer
+ * @lower: what the host has there now, or NULL
+ * @size: what the record says of the size, in bytes
+ * @mode: and of the type; 0 if nothing
+ *
+ * Return: SEE_CONFLICT_*, or a negative errno.
+ */
+int see_tree_compare(struct dentry *removed, const struct qstr *name,
+		     struct see_layer *layer, struct dentry *lower, u64 *size,
+		     umode_t *mode)
+{
+	u8 buf[sizeof(struct see_disk_removed) + SEE_MAX_FID] = {};
+	struct see_disk_removed *rec = (struct see_disk_removed *)buf;
+	struct see_version then, now;
+	struct dentry *mark;
+	struct see_fid fid;
+	ssize_t len;
+	int err;
+
+	*size = 0;
+	*mode = 0;
+	mark = see_lookup_priv(removed, (const char *)name->name, name->len);
+	if (IS_ERR(mark))
+		return PTR_ERR(mark);
+	len = see_getxattr(mark, SEE_XATTR_REMOVED, buf, sizeof(buf));
+	dput(mark);
+	if (len == -ENODATA)
+		return SEE_CONFLICT_WEAK;
+	if (len < 0)
+		return len;
+	if (len < (ssize_t)sizeof(*rec) || rec->head.kind != SEE_DISK_REMOVED ||
+	    len < sizeof(*rec) + rec->fid_len)
+		return -EUCLEAN;
+	see_version_from_disk(&rec->version,
+			      rec->head.flags & ~SEE_REMOVED_REPLACED, &then);
+	*size = then.size;
+	*mode = rec->type << 12;
+	if (!lower)
+		return rec->fid_len ? SEE_CONFLICT_NAME | SEE_CONFLICT_GONE : 0;
+	if (!rec->fid_len)
+		return SEE_CONFLICT_NAME;
+	err = see_fid_encode(lower, &fid);
+	if (err)
+		return err;
+	if (fid.type != rec->fid_type || fid.words * 4 != rec->fid_len ||
+	    memcmp(fid.raw, rec->fid, rec->fid_len))
+		return SEE_CONFLICT_NAME;
+	/* entries of a directory have tombstones of their own */
+	if (d_is_dir(lower))
+		return 0;
+	err = see_version_sample(layer, lower, &now);
+	if (err)
+		return err;
+	if (!see_version_equal(&then, &now))
+		return SEE_CONFLICT_CHANGED;
+	return (then.flags | now.flags) & SEE_VERSION_WEAK ? SEE_CONFLICT_WEAK :
+							     0;
+}
 
 static bool see_list_actor(struct dir_context *ctx, const char *name, int len,
 			   loff_t off, u64 ino, unsigned int type)
@@ -690,7 +754,9 @@ static int see_load_object(struct see_load *load, struct see_entry *entry)
 		goto out_box;
 	mode = le32_to_cpu(rec.mode);
 	err = -EUCLEAN;
-	if (rec.incompat || le32_to_cpu(rec.mode) != mode || !(mode & S_IFMT))
+	if (rec.incompat || le32_to_cpu(rec.mode) != mode || !(mode & S_IFMT) ||
+	    !uid_valid(make_kuid(&init_user_ns, le32_to_cpu(rec.uid))) ||
+	    !gid_valid(make_kgid(&init_user_ns, le32_to_cpu(rec.gid))))
 		goto out_box;
 
 	object = see_lookup_priv(box, SEE_BOX_OBJECT, strlen(SEE_BOX_OBJECT));
@@ -725,6 +791,9 @@ static int see_load_object(struct see_load *load, struct see_entry *entry)
 	if (!si->origin)
 		goto out_inode;
 	see_version_from_disk(&rec.version, rec.head.flags, &si->first);
+	si->first_mode = mode;
+	si->first_uid = make_kuid(&init_user_ns, le32_to_cpu(rec.uid));
+	si->first_gid = make_kgid(&init_user_ns, le32_to_cpu(rec.gid));
 	si->box = dget(box);
 	if (object) {
 		struct see_disk_ctime ct;
@@ -744,10 +813,8 @@ static int see_load_object(struct see_load *load, struct see_entry *entry)
 		set_bit(SEE_I_ATTRS, &si->flags);
 		if (!object) {
 			inode->i_mode = mode;
-			inode->i_uid = make_kuid(&init_user_ns,
-						 le32_to_cpu(rec.uid));
-			inode->i_gid = make_kgid(&init_user_ns,
-						 le32_to_cpu(rec.gid));
+			inode->i_uid = si->first_uid;
+			inode->i_gid = si->first_gid;
 		}
 	}
 	set_bit(SEE_I_CHANGED, &si->flags);

@@ -260,6 +260,12 @@ struct see_simple {
 #define SEE_CHANGE_DATA		0x20	/* the contents of a host object */
 #define SEE_CHANGE_ATTR		0x40	/* mode, owner, times, xattrs or ACLs */
 
+/* see_change.conflict: what the host did since it was first changed */
+#define SEE_CONFLICT_CHANGED	0x1	/* the host object was changed */
+#define SEE_CONFLICT_GONE	0x2	/* the host dropped the object or the name */
+#define SEE_CONFLICT_NAME	0x4	/* the host has another object at the name */
+#define SEE_CONFLICT_WEAK	0x8	/* it cannot be told; counts as changed */
+
 /**
  * struct see_change - record of SEE_IOC_CHANGES: one change
  * @rec: kind SEE_REC_CHANGE
@@ -275,6 +281,9 @@ struct see_simple {
  * @new_size: bytes in the SEE
  * @path_len: bytes of the path in the SEE, without the NUL
  * @from_len: bytes of the path on the host, without the NUL; 0 if the same
+ * @conflict: SEE_CONFLICT_*; 0 if the host side is as it was when it was first
+ *	      changed
+ * @reserved: 0
  * @path: both paths, relative to the layer's root, each NUL terminated
  *
  * A directory that was born is one change; what it contains is found by
@@ -294,6 +303,8 @@ struct see_change {
 	__u64 new_size;
 	__u32 path_len;
 	__u32 from_len;
+	__u32 conflict;
+	__u32 reserved;
 	char path[];
 };
 
