@@ -373,9 +373,12 @@ static int see_xattr_set(const struct xattr_handler *handler,
 		err = see_setxattr(see_priv(inode), name, value, size, flags);
 	else if (!err)
 		err = see_removexattr(see_priv(inode), name);
-	see_end(&op);
-	if (!err && !born)
+	if (!err && !born) {
 		inode_set_ctime_current(inode);
+		set_bit(SEE_I_ATTRDIRTY, &see_i(inode)->flags);
+		err = __see_persist(inode);
+	}
+	see_end(&op);
 	see_copyattr(inode);
 	return err;
 }

@@ -524,7 +524,7 @@ static int see_env_load(struct see_env *env, char *message)
 }
 
 /* a descriptor of @env for the caller, loaded; consumes no reference */
-static int see_env_fd(struct see_env *env, char *message)
+static int see_env_fd(struct see_env *env, bool bare, char *message)
 {
 	struct file *file;
 	int fd, err;
@@ -532,7 +532,7 @@ static int see_env_fd(struct see_env *env, char *message)
 	err = mutex_lock_killable(&env->load);
 	if (err)
 		return err;
-	err = see_env_load(env, message);
+	err = bare ? 0 : see_env_load(env, message);
 	if (err)
 		goto out_load;
 	fd = get_unused_fd_flags(O_CLOEXEC);
@@ -620,7 +620,7 @@ static int see_dev_open_see(struct file *file, void *arg)
 	struct see_env *env;
 	int ret;
 
-	if (o->flags || o->reserved)
+	if ((o->flags & ~SEE_OPEN_BARE) || o->reserved)
 		return -EINVAL;
 	memset(o->message, 0, sizeof(o->message));
 	if (!o->id && !see_name_ok(o->name))
@@ -628,7 +628,9 @@ static int see_dev_open_see(struct file *file, void *arg)
 	env = see_env_find(o->id, o->name);
 	if (!env)
 		return -ENOENT;
-	ret = see_may_open(env) ? see_env_fd(env, o->message) : -EPERM;
+	ret = -EPERM;
+	if (see_may_open(env))
+		ret = see_env_fd(env, o->flags & SEE_OPEN_BARE, o->message);
 	see_env_put(env);
 	return ret;
 }
@@ -677,7 +679,7 @@ static int see_dev_create(struct file *file, void *arg)
 	if (!req->see || !env)
 		goto out;
 	memcpy(c->name, env->name, sizeof(c->name));
-	ret = see_env_fd(env, c->message);
+	ret = see_env_fd(env, false, c->message);
 	see_env_put(env);
 out:
 	see_req_put(req);

@@ -87,16 +87,15 @@ bool see_attr_stale(const struct inode *inode)
 
 /**
  * see_copyattr - take over the attributes of the real object
- * @inode: any object; one that is its own authority stays as it is
+ * @inode: any object; one that is its own authority keeps all but its link
+ *	   count
  */
 void see_copyattr(struct inode *inode)
 {
 	const struct inode *src = see_attr_source(inode);
 
-	if (!src)
-		return;
 	spin_lock(&inode->i_lock);
-	if (!see_test(inode, SEE_I_ATTRS)) {
+	if (src && !see_test(inode, SEE_I_ATTRS)) {
 		inode->i_mode = src->i_mode;
 		inode->i_uid = src->i_uid;
 		inode->i_gid = src->i_gid;
@@ -105,11 +104,11 @@ void see_copyattr(struct inode *inode)
 		inode_set_ctime_to_ts(inode, inode_get_ctime(src));
 		if (see_test(inode, SEE_I_BORN) || !S_ISREG(inode->i_mode))
 			i_size_write(inode, i_size_read(src));
-		if (!S_ISDIR(inode->i_mode))
-			set_nlink(inode, see_nlink(inode, src->i_nlink));
 		inode->i_flags &= ~(S_IMMUTABLE | S_APPEND);
 		inode->i_flags |= src->i_flags & (S_IMMUTABLE | S_APPEND);
 	}
+	if (!S_ISDIR(inode->i_mode))
+		set_nlink(inode, see_nlink(inode, src ? src->i_nlink : 0));
 	spin_unlock(&inode->i_lock);
 }
 
@@ -156,21 +155,18 @@ void see_placed(struct inode *inode, int delta)
 }
 
 /**
- * see_cut - a name of the host got covered by one of the SEE, or bare again
+ * see_cut - a name of a host object got covered by one of the SEE, or bare again
  * @layer: the layer
- * @lower: host object that the host has under the name
+ * @ino: number of the host inode
  * @delta: 1 or -1
  *
  * Context: any but interrupts; waits for nothing.
  */
-void see_cut(struct see_layer *layer, const struct inode *lower, int delta)
+void see_cut(struct see_layer *layer, u64 ino, int delta)
 {
-	unsigned long ino = lower->i_ino;
 	void *old;
 	long n;
 
-	if (S_ISDIR(lower->i_mode))
-		return;
 	xa_lock(&layer->cuts);
 	old = xa_load(&layer->cuts, ino);
 	n = (old ? (long)xa_to_value(old) : 0) + delta;

@@ -14,7 +14,7 @@ struct inode *see_iget_changed(struct super_block *sb, struct dentry *lower,
 struct inode *see_ilookup(struct super_block *sb, struct inode *key);
 struct inode *see_ilookup_nowait(struct super_block *sb, struct inode *lower);
 bool see_gone(const struct inode *inode);
-void see_cut(struct see_layer *layer, const struct inode *lower, int delta);
+void see_cut(struct see_layer *layer, u64 ino, int delta);
 void see_placed(struct inode *inode, int delta);
 void see_copyattr(struct inode *inode);
 bool see_attr_stale(const struct inode *inode);

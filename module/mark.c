@@ -104,16 +104,17 @@ static int see_event(struct fsnotify_group *group, u32 mask, const void *data,
 
 	if (!lower)
 		return 0;
-	/* a name that the SEE covers came or went below */
-	if (dir && name && !S_ISDIR(lower->i_mode)) {
+	/* a name that the SEE covers may have come or gone below */
+	if (dir && name) {
 		parent = see_ilookup_nowait(sb, dir);
-		if (parent && see_names_hides(parent, name->name, name->len)) {
-			if (mask & (FS_DELETE | FS_MOVED_FROM))
-				see_cut(see_layer(sb), lower, -1);
-			else if (mask & (FS_CREATE | FS_MOVED_TO))
-				see_cut(see_layer(sb), lower, 1);
+		if (parent) {
+			bool here = mask & (FS_CREATE | FS_MOVED_TO);
+
+			see_names_cover(parent, name,
+					here && !S_ISDIR(lower->i_mode) ?
+						lower->i_ino : 0);
+			iput(parent);
 		}
-		iput(parent);
 	}
 	if (lower->i_nlink && !(S_ISDIR(lower->i_mode) && (mask & FS_DELETE)))
 		return 0;

@@ -207,9 +207,10 @@ static void see_record(struct see_side *side, enum see_name_kind kind,
 		entry->dtype = fs_umode_to_dtype(inode->i_mode);
 	}
 	side->entry = NULL;
-	if (side->lower && side->kind == SEE_NAME_NONE)
-		see_cut(see_layer(side->dir->i_sb), d_inode(side->lower), 1);
 	see_names_set(side->dir, entry);
+	if (side->lower && !d_is_dir(side->lower))
+		see_names_cover(side->dir, &side->dentry->d_name,
+				d_inode(side->lower)->i_ino);
 }
 
 /* a mark that says: this name stands for that host object */
@@ -433,6 +434,9 @@ static int see_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
 	err = see_inherit(dir, &h);
 	if (err)
 		return err;
+	/* a directory of the private tree hands down by itself */
+	if (see_born(dir))
+		work.dentry = see_priv(dir);
 	err = see_begin_as_caller(dir->i_sb, &op);
 	if (err)
 		goto out;

@@ -185,6 +185,7 @@ void see_names_set(struct inode *dir, struct see_name *entry)
 		dead = old;
 		if (old)
 			see_names_erase(names, old);
+		entry->covers = old ? old->covers : 0;
 		/* a name that stays keeps its place in the listing */
 		entry->id = old ? old->id : names->next_id++;
 		see_names_insert(names, entry);
@@ -215,6 +216,8 @@ void see_names_del(struct inode *dir, const struct qstr *name)
 		names->gen++;
 	}
 	spin_unlock(&names->lock);
+	if (entry && entry->covers)
+		see_cut(see_layer(dir->i_sb), entry->covers, -1);
 	kfree(entry);
 }
 
@@ -246,6 +249,45 @@ struct see_name *see_names_next(struct see_names *names, u64 id,
 		memcpy(buf, found, sizeof(*found) + found->len + 1);
 	spin_unlock(&names->lock);
 	return found ? buf : NULL;
+}
+
+/**
+ * see_names_cover - what the host has under a name that the SEE covers
+ * @dir: the directory
+ * @name: the name
+ * @ino: number of the host inode, 0 for none and for a directory
+ *
+ * A covered name is no link that the SEE sees; see_layer.cuts counts them.
+ *
+ * Context: may be called under locks of the host; waits for nothing.
+ */
+void see_names_cover(struct inode *dir, const struct qstr *name, u64 ino)
+{
+	struct see_names *names = see_names(dir);
+	struct see_layer *layer = see_layer(dir->i_sb);
+	struct see_name *entry;
+	u64 old = 0;
+	u32 hash;
+
+	if (!names)
+		return;
+	hash = see_name_hash((const char *)name->name, name->len);
+	spin_lock(&names->lock);
+	entry = __see_names_find(names, hash, (const char *)name->name,
+				 name->len);
+	if (!entry || (entry->kind == SEE_NAME_FOLLOW && !see_gone(entry->target)))
+		ino = 0;
+	if (entry) {
+		old = entry->covers;
+		entry->covers = ino;
+	}
+	spin_unlock(&names->lock);
+	if (old == ino)
+		return;
+	if (old)
+		see_cut(layer, old, -1);
+	if (ino)
+		see_cut(layer, ino, 1);
 }
 
 /**

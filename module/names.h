@@ -35,6 +35,8 @@ enum see_sub {
  * @by_id: in see_names.by_id
  * @id: stable while mounted; what readdir's cookies are made of
  * @ino: inode number of what is born
+ * @covers: number of the host inode, not a directory, that has this name below;
+ *	    0 if there is none
  * @target: LINKED and FOLLOW: the object, pinned by see_layer.changed
  * @kind: enum see_name_kind
  * @dtype: DT_* of what is born
@@ -45,6 +47,7 @@ struct see_name {
 	struct rb_node by_id;
 	u64 id;
 	u64 ino;
+	u64 covers;
 	struct inode *target;
 	u32 hash;
 	u16 len;
@@ -92,6 +95,7 @@ void see_names_set(struct inode *dir, struct see_name *entry);
 void see_names_del(struct inode *dir, const struct qstr *name);
 struct see_name *see_names_next(struct see_names *names, u64 id,
 				struct see_name *buf);
+void see_names_cover(struct inode *dir, const struct qstr *name, u64 ino);
 u64 see_names_end(struct inode *dir);
 bool see_names_hides(struct inode *dir, const char *name, unsigned int len);
 

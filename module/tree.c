@@ -979,7 +979,6 @@ static void see_load_prune(struct inode *dir)
 /* names of the host that are covered do not count as links */
 static void see_load_cuts(struct inode *dir)
 {
-	struct see_layer *layer = see_layer(dir->i_sb);
 	struct dentry *lower = see_i(dir)->lower, *d;
 	struct see_names *names = see_names(dir);
 	struct see_name *e, *buf;
@@ -995,8 +994,10 @@ static void see_load_cuts(struct inode *dir)
 		d = lookup_one_unlocked(see_nop_idmap, e->name, lower, e->len);
 		if (IS_ERR(d))
 			continue;
-		if (d_is_positive(d))
-			see_cut(layer, d_inode(d), 1);
+		if (d_is_positive(d) && !d_is_dir(d))
+			see_names_cover(dir,
+					&(struct qstr)QSTR_INIT(e->name, e->len),
+					d_inode(d)->i_ino);
 		dput(d);
 	}
 	kfree(buf);

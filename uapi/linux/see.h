@@ -165,7 +165,7 @@ struct see_create {
  * struct see_open - SEE_IOC_OPEN: a descriptor of a SEE (queued if it is idle)
  * @id: of the SEE, or 0 to go by @name
  * @name: of the SEE
- * @flags: 0
+ * @flags: SEE_OPEN_BARE or 0
  * @reserved: 0
  * @message: out: on failure
  *
@@ -307,6 +307,12 @@ struct see_change {
 	__u32 reserved;
 	char path[];
 };
+
+/*
+ * see_open.flags: do not mount the layers of an idle SEE, for one whose
+ * directories are not there: it can be looked at and aborted.
+ */
+#define SEE_OPEN_BARE		0x1
 
 #define SEE_IOC_MAGIC		0xb5
 
