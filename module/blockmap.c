@@ -200,20 +200,21 @@ bool see_map_private(struct see_data *data, pgoff_t block)
 }
 
 /* the first of @chunk's bits from @bit to @end that is private, or is not */
-static unsigned int see_chunk_next(struct see_chunk *chunk, unsigned int bit,
+static unsigned int see_chunk_next(const struct see_chunk *chunk, unsigned int bit,
 				   unsigned int end, bool private)
 {
-	unsigned int next = end;
+	while (bit < end) {
+		unsigned int i = BIT_WORD(bit);
+		unsigned long word = chunk->pend[i] | chunk->data[i] | chunk->zero[i];
 
-	if (private) {
-		next = min_t(unsigned long, next, find_next_bit(chunk->pend, next, bit));
-		next = min_t(unsigned long, next, find_next_bit(chunk->data, next, bit));
-		return min_t(unsigned long, next, find_next_bit(chunk->zero, next, bit));
+		if (!private)
+			word = ~word;
+		word &= BITMAP_FIRST_WORD_MASK(bit);
+		if (word)
+			return min_t(unsigned int, end, i * BITS_PER_LONG + __ffs(word));
+		bit = (i + 1) * BITS_PER_LONG;
 	}
-	while (bit < end && (test_bit(bit, chunk->pend) || test_bit(bit, chunk->data) ||
-			     test_bit(bit, chunk->zero)))
-		bit++;
-	return bit;
+	return end;
 }
 
 /**

@@ -64,7 +64,7 @@ static int see_complete_stride(struct inode *inode, struct see_data *data, loff_
 		from = data->limit;
 	if (from < 0)
 		from = pos;
-	from = min(from, data->limit);
+	from = min3(from, data->limit, pos + ((loff_t)SEE_CHUNK << PAGE_SHIFT));
 	end = from == data->limit ? DIV_ROUND_UP_ULL(from, PAGE_SIZE) : from >> PAGE_SHIFT;
 	if (end > block) {
 		*next = (loff_t)end << PAGE_SHIFT;

@@ -7,7 +7,8 @@
  * What is asked of inode.c and hold.c in return:
  *
  *  - see_touch() sets SEE_I_ATTRS under inode->i_lock, after a
- *    see_data_refresh(): from then on nobody takes over the host's size.
+ *    see_data_refresh(): from then on nobody takes over the host's size.  So
+ *    does whoever else sets it: else the size may be older than the data.
  *  - see_touch() takes no lock under which the private file system is entered,
  *    since page_mkwrite calls it under mmap_lock.
  *  - Host regular files have see_aops; files born in the SEE need no address

@@ -440,6 +440,22 @@ static long see_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 
 /* ---- seek, map, advise ---- */
 
+/* data or hole in a run of host bytes; @end if there is none */
+static loff_t see_seek_host(struct file *file, loff_t pos, loff_t end, int whence)
+{
+	struct file *real = see_lower_of(file);
+	loff_t ret;
+
+	if (IS_ERR(real))
+		return PTR_ERR(real);
+	ret = vfs_llseek(real, pos, whence);
+	if (ret == -ENXIO)
+		ret = whence == SEEK_HOLE ? pos : end;
+	else if (ret < 0)
+		ret = whence == SEEK_DATA ? pos : end;
+	return clamp(ret, pos, end);
+}
+
 /*
  * Data or hole from @pos on: the map decides for what is private, the lower
  * for the rest.  What is pending or in the private file is data.
@@ -447,40 +463,30 @@ static long see_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 static loff_t see_seek(struct file *file, loff_t pos, int whence)
 {
 	struct inode *inode = file_inode(file);
-	loff_t size = i_size_read(inode), limit, end, ret;
+	loff_t size = i_size_read(inode), end, ret;
 	struct see_data *data;
-	struct file *real;
 	bool host, hole;
 
 	if (pos < 0 || pos >= size)
 		return -ENXIO;
 	while (pos < size) {
-		limit = see_map_limit(inode);
-		data = see_part(inode);
-		end = see_map_run(inode, pos, size, &host);
-		if (!host) {
-			end = min_t(loff_t, end, round_down(pos, PAGE_SIZE) + PAGE_SIZE);
+		end = min_t(loff_t, size, round_down(pos, PAGE_SIZE) + PAGE_SIZE);
+		end = see_map_run(inode, pos, end, &host);
+		if (host) {
+			end = see_map_run(inode, pos, size, &host);
+			ret = see_seek_host(file, pos, end, whence);
+			if (ret < end)
+				return ret;
+		} else {
+			data = see_part(inode);
 			hole = !data || !see_map_placed(data, pos >> PAGE_SHIFT);
-			if (!data && pos >= limit)
-				end = size;
 			if (hole ? whence == SEEK_HOLE : whence == SEEK_DATA)
 				return pos;
-			pos = end;
-			continue;
 		}
-		real = see_lower_of(file);
-		if (IS_ERR(real))
-			return PTR_ERR(real);
-		ret = vfs_llseek(real, pos, whence);
-		if (ret < 0 && ret != -ENXIO)
-			ret = whence == SEEK_DATA ? pos : end;
-		if (ret == -ENXIO && whence == SEEK_HOLE)
-			return pos;
-		if (ret >= pos && ret < end)
-			return ret;
 		pos = end;
 		if (fatal_signal_pending(current))
 			return -EINTR;
+		cond_resched();
 	}
 	return whence == SEEK_HOLE ? size : -ENXIO;
 }

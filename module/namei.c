@@ -329,7 +329,7 @@ static int see_make_inheriting(struct inode *dir, struct dentry *place,
 				 RENAME_NOREPLACE);
 	if (err) {
 		dput(*made);
-		see_tree_discard(layer, layer->work, &work);
+		see_remove(layer->work, &work);
 	}
 	return err;
 }
@@ -531,17 +531,22 @@ static int see_may_rmdir(struct inode *inode)
 static void see_forget_born(struct inode *inode)
 {
 	struct see_layer *layer = see_layer(inode->i_sb);
+	struct see_names *names = see_names(inode);
+	static const struct qstr linked = QSTR_INIT(SEE_BOX_LINKED,
+						    sizeof(SEE_BOX_LINKED) - 1);
 	struct qstr q;
 	char *key;
 
-	if (!S_ISDIR(inode->i_mode) || !see_born(inode) || !see_i(inode)->box)
+	if (!S_ISDIR(inode->i_mode) || !see_born(inode) || !see_boxed(inode))
 		return;
 	key = see_tree_key(see_priv(inode));
 	if (IS_ERR(key))
 		return;
 	q = (struct qstr)QSTR_INIT(key, strlen(key));
 	/* what stays is removed at the next mount */
-	see_tree_discard(layer, layer->bornbox, &q);
+	if (names && names->sub[SEE_SUB_LINKED])
+		see_remove(see_boxed(inode), &linked);
+	see_remove(layer->bornbox, &q);
 	kfree(key);
 }
 
@@ -757,7 +762,7 @@ static int see_rename_host(struct see_side *s, struct see_side *t)
 
 		work = (struct qstr)QSTR_INIT(tmp, strlen(tmp));
 		if (!err)
-			see_tree_discard(layer, layer->work, &work);
+			see_remove(layer->work, &work);
 		else if (!see_place_of(t->dir, &place))
 			see_rename(layer->work, &work, place,
 				   &t->dentry->d_name, 0);

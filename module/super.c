@@ -369,7 +369,7 @@ static int see_fill_super(struct super_block *sb, struct fs_context *fc)
 	struct super_block *priv = layer->priv.mnt->mnt_sb;
 	struct inode *inode;
 	struct dentry *root;
-	struct see_op op;
+	const struct cred *old;
 	const char *why;
 	int err;
 
@@ -394,13 +394,9 @@ static int see_fill_super(struct super_block *sb, struct fs_context *fc)
 	/* the name that another module's tree of another boot may have left */
 	atomic64_set(&layer->worknr, 0);
 
-	err = see_begin(sb, &op);
-	if (err) {
-		errorfc(fc, "private= is read-only");
-		return err;
-	}
+	old = override_creds(layer->cred);
 	err = see_tree_open(layer, &why);
-	see_end(&op);
+	revert_creds(old);
 	if (err) {
 		errorfc(fc, "private=: %s (error %d)", why, err);
 		return err;
@@ -422,11 +418,9 @@ static int see_fill_super(struct super_block *sb, struct fs_context *fc)
 	WRITE_ONCE(root->d_time, SEE_TOKEN_NEVER);
 	sb->s_root = root;
 
-	err = see_begin(sb, &op);
-	if (err)
-		return err;
+	old = override_creds(layer->cred);
 	err = see_tree_load(sb);
-	see_end(&op);
+	revert_creds(old);
 	if (err) {
 		errorfc(fc, "private=: the private tree cannot be read (error %d; the kernel log has the container)",
 			err);

@@ -8,8 +8,9 @@
  * there is whole.  Records are checked before they are believed; a private
  * tree that is damaged or newer is refused with the reason.
  *
- * Everything here runs between see_begin() and see_end(), under
- * see_inode.lock where it says so.
+ * What makes and changes runs between see_begin() and see_end(), under
+ * see_inode.lock where it says so.  What reads at mount runs under the mounter's
+ * credentials without write access, which a reader must not hold.
  */
 #include <linux/exportfs.h>
 #include <linux/file.h>
@@ -263,7 +264,7 @@ int see_tree_box(struct see_layer *layer, struct inode *inode,
 		err = see_rename(layer->work, &work, home, &final, 0);
 	}
 	if (err) {
-		see_tree_discard(layer, layer->work, &work);
+		see_remove(layer->work, &work);
 		dput(made);
 	} else {
 		*box = made;
@@ -320,7 +321,7 @@ int see_tree_object(struct see_layer *layer, struct inode *inode,
 		err = see_rename(layer->work, &work, box, &final, 0);
 	}
 	if (err) {
-		see_tree_discard(layer, layer->work, &work);
+		see_remove(layer->work, &work);
 		dput(made);
 	} else {
 		*object = made;
@@ -553,17 +554,26 @@ static int see_list(struct see_layer *layer, struct dentry *dir,
 	return err;
 }
 
-/**
- * see_tree_discard - remove what is in the way or was never finished
- * @layer: the layer
- * @dir: private directory
- * @name: of an entry; a directory goes with what it contains
- *
+/* see_remove() where the rest of the work needs no write access */
+static int see_remove_alone(struct see_layer *layer, struct dentry *dir,
+			    const struct qstr *name)
+{
+	int err = mnt_want_write(layer->priv.mnt);
+
+	if (!err) {
+		err = see_remove(dir, name);
+		mnt_drop_write(layer->priv.mnt);
+	}
+	return err;
+}
+
+/*
+ * Remove what was never finished; a directory goes with what it contains.
  * Goes down through the parent pointers of what it works on, as the depth of
  * a born tree is not ours to choose.
  */
-int see_tree_discard(struct see_layer *layer, struct dentry *dir,
-		     const struct qstr *name)
+static int see_discard(struct see_layer *layer, struct dentry *dir,
+		       const struct qstr *name)
 {
 	struct dentry *top, *d, *up;
 	struct see_entry *entry;
@@ -571,7 +581,7 @@ int see_tree_discard(struct see_layer *layer, struct dentry *dir,
 	LIST_HEAD(list);
 	int err;
 
-	err = see_remove(dir, name);
+	err = see_remove_alone(layer, dir, name);
 	if (err != -ENOTEMPTY)
 		return err == -ENOENT ? 0 : err;
 	top = see_lookup_priv(dir, (const char *)name->name, name->len);
@@ -586,7 +596,7 @@ int see_tree_discard(struct see_layer *layer, struct dentry *dir,
 			break;
 		list_for_each_entry(entry, &list, list) {
 			q = (struct qstr)QSTR_INIT(entry->name, entry->len);
-			err = see_remove(d, &q);
+			err = see_remove_alone(layer, d, &q);
 			if (err != -ENOTEMPTY)
 				continue;
 			below = see_lookup_priv(d, entry->name, entry->len);
@@ -608,7 +618,35 @@ int see_tree_discard(struct see_layer *layer, struct dentry *dir,
 	}
 	dput(d);
 	dput(top);
-	return see_remove(dir, name);
+	return see_remove_alone(layer, dir, name);
+}
+
+/* see_mkdir() where the rest of the work needs no write access */
+static int see_mkdir_alone(struct see_layer *layer, const char *name,
+			   struct dentry **made)
+{
+	int err = mnt_want_write(layer->priv.mnt);
+
+	if (!err) {
+		err = see_mkdir(layer->priv.dentry, name, made);
+		mnt_drop_write(layer->priv.mnt);
+	}
+	return err;
+}
+
+static int see_format(struct see_layer *layer, const struct see_disk_tree *rec)
+{
+	struct dentry *root = layer->priv.dentry;
+	int err = mnt_want_write(layer->priv.mnt);
+
+	if (err)
+		return err;
+	err = see_setxattr(root, SEE_XATTR_TREE, rec, sizeof(*rec),
+			   XATTR_CREATE);
+	if (!err)
+		err = see_setxattr(root, SEE_XATTR_STORE, "1", 1, 0);
+	mnt_drop_write(layer->priv.mnt);
+	return err;
 }
 
 /**
@@ -616,6 +654,7 @@ int see_tree_discard(struct see_layer *layer, struct dentry *dir,
  * @layer: the layer, with both paths set
  * @why: what to tell the user on failure
  *
+ * Context: the mounter's credentials, no write access.
  * Return: 0; -EUCLEAN for a damaged tree; -EOPNOTSUPP for a newer one;
  * -ENOTEMPTY for a directory that is not a private tree; -EXDEV for one that
  * belongs to another lower; or another error.
@@ -654,10 +693,7 @@ int see_tree_open(struct see_layer *layer, const char **why)
 		get_random_bytes(rec.uuid, sizeof(rec.uuid));
 		strscpy(rec.root, key, sizeof(rec.root));
 		*why = "the private tree's file system takes no trusted xattrs";
-		err = see_setxattr(root, SEE_XATTR_TREE, &rec, sizeof(rec),
-				   XATTR_CREATE);
-		if (!err)
-			err = see_setxattr(root, SEE_XATTR_STORE, "1", 1, 0);
+		err = see_format(layer, &rec);
 		if (err)
 			goto out;
 	} else if (err) {
@@ -679,11 +715,11 @@ int see_tree_open(struct see_layer *layer, const char **why)
 		goto out;
 
 	*why = "the private tree's directories cannot be made";
-	err = see_mkdir(root, SEE_TREE_CHANGED, &layer->objects);
+	err = see_mkdir_alone(layer, SEE_TREE_CHANGED, &layer->objects);
 	if (!err)
-		err = see_mkdir(root, SEE_TREE_BORN, &layer->bornbox);
+		err = see_mkdir_alone(layer, SEE_TREE_BORN, &layer->bornbox);
 	if (!err)
-		err = see_mkdir(root, SEE_TREE_WORK, &layer->work);
+		err = see_mkdir_alone(layer, SEE_TREE_WORK, &layer->work);
 	if (err)
 		goto out;
 
@@ -692,7 +728,7 @@ int see_tree_open(struct see_layer *layer, const char **why)
 	list_for_each_entry(entry, &list, list) {
 		struct qstr q = QSTR_INIT(entry->name, entry->len);
 
-		err = see_tree_discard(layer, layer->work, &q);
+		err = see_discard(layer, layer->work, &q);
 		if (err)
 			break;
 	}
@@ -848,7 +884,7 @@ static int see_load_born(struct see_load *load, struct see_entry *entry)
 	dir = see_decode(layer->priv.mnt, layer->priv.dentry, entry->name,
 			 entry->len);
 	if (dir == ERR_PTR(-ESTALE))	/* removed, and the power went */
-		return see_tree_discard(layer, layer->bornbox, &q);
+		return see_discard(layer, layer->bornbox, &q);
 	if (IS_ERR(dir))
 		return PTR_ERR(dir);
 	box = see_lookup_priv(layer->bornbox, entry->name, entry->len);
@@ -1065,6 +1101,7 @@ static int see_load_names(struct see_load *load, struct inode *dir)
  *
  * Two passes: the objects, then the names, which refer to objects.
  *
+ * Context: the mounter's credentials, no write access.
  * Return: 0; -EUCLEAN for what cannot be believed; or another error.
  */
 int see_tree_load(struct super_block *sb)

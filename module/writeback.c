@@ -23,7 +23,9 @@
 #include <linux/magic.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 #include <linux/writeback.h>
 
 #include "blockmap.h"
@@ -61,6 +63,38 @@ static void see_below_end(struct see_below *below)
 	memalloc_nofs_restore(below->nofs);
 	if (!below->throttle)
 		current->flags &= ~PF_LOCAL_THROTTLE;
+}
+
+/* work for another task, which the caller waits for */
+struct see_job {
+	struct work_struct work;
+	int (*run)(void *arg);
+	void *arg;
+	int err;
+};
+
+static void see_job_run(struct work_struct *work)
+{
+	struct see_job *job = container_of(work, struct see_job, work);
+
+	job->err = job->run(job->arg);
+}
+
+/*
+ * RLIMIT_FSIZE is for what a task writes, not for what it flushes: others wrote
+ * that, perhaps, and blocks are written whole.
+ */
+static int see_unlimited(int (*run)(void *arg), void *arg)
+{
+	struct see_job job = { .run = run, .arg = arg };
+
+	if (current->flags & PF_KTHREAD || rlimit(RLIMIT_FSIZE) == RLIM_INFINITY)
+		return run(arg);
+	INIT_WORK_ONSTACK(&job.work, see_job_run);
+	queue_work(system_unbound_wq, &job.work);
+	flush_work(&job.work);
+	destroy_work_on_stack(&job.work);
+	return job.err;
 }
 
 /* ---- the private file ---- */
@@ -215,7 +249,8 @@ static int see_request_flush(struct see_request *req)
 	see_below_start(req->inode, &below);
 	err = see_request_write(req, &done);
 	see_below_end(&below);
-	if (err)
+	/* a task that is killed tells nothing about the file */
+	if (err && err != -EINTR && err != -ERESTARTSYS)
 		mapping_set_error(mapping, err);
 	for (i = 0; i < req->nr; i++) {
 		struct folio *folio = page_folio(req->bvec[i].bv_page);
@@ -260,6 +295,16 @@ static int see_write_one(struct folio *folio, void *arg)
 	return err;
 }
 
+static int see_write_folios(void *arg)
+{
+	struct see_request *req = arg;
+	int err, err2;
+
+	err = see_write_dirty(req->inode->i_mapping, req->wbc, see_write_one, req);
+	err2 = see_request_flush(req);
+	return err ?: err2;
+}
+
 /**
  * see_writepages - write dirty folios of a host file to its private file
  * @mapping: ours
@@ -269,26 +314,24 @@ static int see_write_one(struct folio *folio, void *arg)
  */
 int see_writepages(struct address_space *mapping, struct writeback_control *wbc)
 {
+	struct see_data *data = see_part(mapping->host);
 	struct see_request *req;
-	int err, err2;
+	int err;
 
 	if (!mapping_tagged(mapping, PAGECACHE_TAG_DIRTY))
 		return 0;
+	if (WARN_ON_ONCE(!data))
+		return -EIO;
 	req = kmalloc(sizeof(*req), GFP_NOFS);
 	if (!req)
 		return -ENOMEM;
 	req->inode = mapping->host;
-	req->data = see_part(req->inode);
+	req->data = data;
 	req->wbc = wbc;
 	req->nr = 0;
-	if (WARN_ON_ONCE(!req->data)) {
-		kfree(req);
-		return -EIO;
-	}
-	err = see_write_dirty(mapping, wbc, see_write_one, req);
-	err2 = see_request_flush(req);
+	err = see_unlimited(see_write_folios, req);
 	kfree(req);
-	return err ?: err2;
+	return err;
 }
 
 /* ---- durability ---- */
@@ -450,8 +493,9 @@ static int see_sync_below(struct see_sync *sync)
 }
 
 /* attributes alone: data and size are the host's */
-static int see_sync_attrs(struct inode *inode)
+static int see_sync_attrs(void *arg)
 {
+	struct inode *inode = arg;
 	struct see_below below;
 	struct file *file;
 	int err;
@@ -472,6 +516,36 @@ static int see_sync_attrs(struct inode *inode)
 	return err;
 }
 
+static int see_sync_all(void *arg)
+{
+	struct see_sync *sync = arg;
+	struct see_data *data = sync->data;
+	struct inode *inode = data->inode;
+	struct see_below below;
+	int err;
+
+	mutex_lock(&data->sync);
+	see_sync_begin(sync);
+	err = filemap_write_and_wait(inode->i_mapping);
+	see_below_start(inode, &below);
+	/* after the data, whose writing moves the private object's times */
+	if (!err)
+		err = see_persist(inode);
+	if (!err) {
+		err = see_sync_sample(sync);
+		if (!err)
+			err = see_sync_below(sync);
+		if (err)
+			see_sync_failed(sync);
+		see_map_unsnap(data, &sync->snaps, err);
+	}
+	see_below_end(&below);
+	if (READ_ONCE(data->dirty))
+		mark_inode_dirty_sync(inode);
+	mutex_unlock(&data->sync);
+	return err;
+}
+
 /**
  * see_data_sync - make everything of a host file durable
  * @inode: the file
@@ -485,31 +559,10 @@ int see_data_sync(struct inode *inode)
 		.data = see_part(inode),
 		.snaps = LIST_HEAD_INIT(sync.snaps),
 	};
-	struct see_below below;
-	int err;
 
 	if (!sync.data)
-		return see_sync_attrs(inode);
-	mutex_lock(&sync.data->sync);
-	see_sync_begin(&sync);
-	err = filemap_write_and_wait(inode->i_mapping);
-	see_below_start(inode, &below);
-	/* after the data, whose writing moves the private object's times */
-	if (!err)
-		err = see_persist(inode);
-	if (!err) {
-		err = see_sync_sample(&sync);
-		if (!err)
-			err = see_sync_below(&sync);
-		if (err)
-			see_sync_failed(&sync);
-		see_map_unsnap(sync.data, &sync.snaps, err);
-	}
-	see_below_end(&below);
-	if (READ_ONCE(sync.data->dirty))
-		mark_inode_dirty_sync(inode);
-	mutex_unlock(&sync.data->sync);
-	return err;
+		return see_unlimited(see_sync_attrs, inode);
+	return see_unlimited(see_sync_all, &sync);
 }
 
 /**
