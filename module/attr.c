@@ -59,9 +59,10 @@ int see_permission(struct mnt_idmap *idmap, struct inode *inode, int mask)
 		return generic_permission(idmap, inode, mask);
 	d = see_test(inode, SEE_I_BORN) ? see_priv(inode) :
 					  READ_ONCE(see_i(inode)->lower);
-	if (unlikely(!d))
+	/* in RCU walk the inode may be on its way out, and the dentry killed */
+	real = d ? d_inode_rcu(d) : NULL;
+	if (unlikely(!real))
 		return mask & MAY_NOT_BLOCK ? -ECHILD : -ESTALE;
-	real = d_inode(d);
 	/* a medium that is read-only below is no obstacle to private writes */
 	if (unlikely(sb_rdonly(real->i_sb) && (mask & MAY_WRITE))) {
 		err = generic_permission(see_nop_idmap, real, mask);
@@ -235,9 +236,9 @@ struct posix_acl *see_get_inode_acl(struct inode *inode, int type, bool rcu)
 	struct dentry *d = see_real(inode);
 	struct inode *real;
 
-	if (!d)
+	real = d ? d_inode_rcu(d) : NULL;
+	if (!real)
 		return rcu ? ERR_PTR(-ECHILD) : NULL;
-	real = d_inode(d);
 	if (!IS_POSIXACL(real))
 		return NULL;
 	if (rcu)
@@ -447,7 +448,10 @@ static const char *see_get_link(struct dentry *dentry, struct inode *inode,
 
 	/* what the host's file system may do in RCU walk is its own affair */
 	if (!dentry) {
-		target = real ? READ_ONCE(d_inode(real)->i_link) : NULL;
+		const struct inode *target_inode;
+
+		target_inode = real ? d_inode_rcu(real) : NULL;
+		target = target_inode ? READ_ONCE(target_inode->i_link) : NULL;
 		return target ?: ERR_PTR(-ECHILD);
 	}
 	if (!real)

@@ -37,6 +37,7 @@
  * @name: copy of an entry
  * @path: of a directory, PATH_MAX, filled from the end
  * @from: the same for the path on the host
+ * @no_path: the directory's path is too long to be told
  */
 struct see_changes {
 	struct see_layer *layer;
@@ -45,6 +46,7 @@ struct see_changes {
 	struct see_name *name;
 	char *path;
 	char *from;
+	bool no_path;
 };
 
 /**
@@ -245,7 +247,7 @@ static int see_emit(struct see_changes *c, u32 what,
 			 sizeof(*ch) + path_len + 1 + from_len + 1);
 	if (!ch)
 		return -EMSGSIZE;
-	ch->what = what;
+	ch->what = what | (c->no_path ? SEE_CHANGE_NO_PATH : 0);
 	ch->layer = c->index;
 	ch->old_mode = old->mode;
 	ch->new_mode = new->mode;
@@ -449,6 +451,10 @@ static int see_dir_changes(struct see_changes *c, struct inode *dir, u64 *id)
 		/* nothing leads there any more: the SEE removed it as well */
 		if (path == ERR_PTR(-ESTALE))
 			return 0;
+		/* what cannot be said must not hide the rest */
+		c->no_path = path == ERR_PTR(-ENAMETOOLONG);
+		if (c->no_path)
+			path = "";
 		if (IS_ERR(path))
 			return PTR_ERR(path);
 	}
@@ -505,6 +511,9 @@ static int see_object_changes(struct see_changes *c, struct inode *inode)
 	}
 	if (path == ERR_PTR(-ESTALE))
 		return 0;
+	c->no_path = path == ERR_PTR(-ENAMETOOLONG);
+	if (c->no_path)
+		path = "";
 	if (IS_ERR(path))
 		return PTR_ERR(path);
 	conflict = see_object_conflict(c, inode);

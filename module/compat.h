@@ -209,6 +209,15 @@ static inline struct file *see_tmpfile_open(const struct path *parent,
 			  FSNOTIFY_OBJ_TYPE_SB, 0, NULL)
 #endif
 
+static inline bool see_has_encoding(const struct super_block *sb)
+{
+#if IS_ENABLED(CONFIG_UNICODE)
+	return sb->s_encoding;
+#else
+	return false;
+#endif
+}
+
 static inline bool see_can_decode(const struct super_block *sb)
 {
 	return sb->s_export_op && sb->s_export_op->fh_to_dentry;

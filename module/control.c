@@ -58,6 +58,7 @@ struct see_env_layer {
  * @state: SEE_STATE_ABORTING, or what see_env_state() says
  * @opens: descriptors
  * @nlayers: of @layer
+ * @loaded: @layer is complete; adopting is over
  * @gone: off the list
  */
 struct see_env {
@@ -72,6 +73,7 @@ struct see_env {
 	u32 state;
 	unsigned int opens;
 	unsigned int nlayers;
+	bool loaded;
 	bool gone;
 	struct see_env_layer layer[SEE_LAYERS_MAX];
 };
@@ -101,13 +103,31 @@ static void see_env_unload(struct see_env *env)
 		kfree(l->path);
 		memset(l, 0, sizeof(*l));
 	}
+	env->loaded = false;
+}
+
+/* the root of a layer, to be put; -ENOENT if there is none of that number */
+static int see_env_root(struct see_env *env, u32 index, struct path *root)
+{
+	int err = -ENOENT;
+
+	mutex_lock(&env->lock);
+	if (index < env->nlayers) {
+		*root = env->layer[index].root;
+		path_get(root);
+		err = 0;
+	}
+	mutex_unlock(&env->lock);
+	return err;
 }
 
 static u32 see_env_state(const struct see_env *env)
 {
-	if (env->state)
-		return env->state;
-	return env->nlayers ? SEE_STATE_ACTIVE : SEE_STATE_IDLE;
+	u32 state = READ_ONCE(env->state);
+
+	if (state)
+		return state;
+	return READ_ONCE(env->nlayers) ? SEE_STATE_ACTIVE : SEE_STATE_IDLE;
 }
 
 /* by id, or by name if @id is 0; see_envs_lock held */
@@ -232,6 +252,7 @@ static int see_env_status(struct file *file, void *arg)
 {
 	struct see_env *env = file->private_data;
 	struct see_status *st = arg;
+	struct path root;
 	unsigned int i;
 	int err = 0;
 
@@ -243,16 +264,17 @@ static int see_env_status(struct file *file, void *arg)
 	st->state = see_env_state(env);
 	st->layers = env->nlayers;
 	memcpy(st->name, env->name, sizeof(st->name));
-	for (i = 0; i < env->nlayers && !err; i++) {
-		struct super_block *sb = env->layer[i].root.mnt->mnt_sb;
+	mutex_unlock(&env->lock);
+	/* without the lock: the host may take its time */
+	for (i = 0; !err && !see_env_root(env, i, &root); i++) {
 		struct see_out count = {};
 		u64 cursor = 0;
 
-		err = see_changes_list(sb, i, &cursor, &count);
+		err = see_changes_list(root.mnt->mnt_sb, i, &cursor, &count);
 		st->changes += count.count;
-		st->bytes += see_changes_bytes(sb);
+		st->bytes += see_changes_bytes(root.mnt->mnt_sb);
+		path_put(&root);
 	}
-	mutex_unlock(&env->lock);
 	return err;
 }
 
@@ -296,21 +318,20 @@ static int see_fill_changes(void *what, u64 *cursor, struct see_out *out)
 	struct see_env *env = what;
 	u32 index = *cursor >> 56;
 	u64 at = *cursor & GENMASK_ULL(55, 0);
+	struct path root;
 	int err = 0;
 
-	mutex_lock(&env->lock);
-	if (index > env->nlayers)
-		err = -EINVAL;
-	while (!err && index < env->nlayers) {
-		err = see_changes_list(env->layer[index].root.mnt->mnt_sb, index,
-				       &at, out);
+	if (index > READ_ONCE(env->nlayers))
+		return -EINVAL;
+	while (!err && !see_env_root(env, index, &root)) {
+		err = see_changes_list(root.mnt->mnt_sb, index, &at, out);
+		path_put(&root);
 		if (!err) {
 			index++;
 			at = 0;
 		}
 	}
 	*cursor = (u64)index << 56 | at;
-	mutex_unlock(&env->lock);
 	return err;
 }
 
@@ -511,14 +532,26 @@ static int see_env_load(struct see_env *env, char *message)
 	struct see_req *req;
 	int err;
 
-	if (READ_ONCE(env->nlayers))
+	mutex_lock(&env->lock);
+	if (env->loaded) {
+		mutex_unlock(&env->lock);
 		return 0;
+	}
+	/* of a client that was killed before all layers were there */
+	see_env_unload(env);
+	mutex_unlock(&env->lock);
 	req = see_req_alloc(SEE_OP_LOAD, env->id);
 	if (!req)
 		return -ENOMEM;
 	err = see_env_call(req, message);
-	if (!err && !READ_ONCE(env->nlayers))
+	mutex_lock(&env->lock);
+	if (!err && !env->nlayers)
 		err = -EBADMSG;
+	if (err)
+		see_env_unload(env);
+	else
+		env->loaded = true;
+	mutex_unlock(&env->lock);
 	see_req_put(req);
 	return err;
 }
@@ -599,9 +632,7 @@ static int see_fill_list(void *what, u64 *cursor, struct see_out *out)
 		e->id = env->id;
 		e->created = env->created;
 		e->uid = from_kuid_munged(current_user_ns(), env->owner);
-		mutex_lock(&env->lock);
 		e->state = see_env_state(env);
-		mutex_unlock(&env->lock);
 		memcpy(e->name, env->name, sizeof(e->name));
 		*cursor = env->id;
 	}
@@ -679,6 +710,9 @@ static int see_dev_create(struct file *file, void *arg)
 	if (!req->see || !env)
 		goto out;
 	memcpy(c->name, env->name, sizeof(c->name));
+	mutex_lock(&env->lock);
+	env->loaded = env->nlayers;
+	mutex_unlock(&env->lock);
 	ret = see_env_fd(env, false, c->message);
 	see_env_put(env);
 out:
@@ -773,7 +807,8 @@ static int see_dev_adopt(struct file *file, void *arg)
 		goto out_mount;
 	mutex_lock(&env->lock);
 	err = -EINVAL;
-	if (a->index == env->nlayers && a->index < SEE_LAYERS_MAX &&
+	if (!env->loaded && a->index == env->nlayers &&
+	    a->index < SEE_LAYERS_MAX &&
 	    env->state != SEE_STATE_ABORTING) {
 		l = &env->layer[env->nlayers];
 		l->root = mount->f_path;

@@ -76,6 +76,17 @@ static void see_name_entry(const struct see_layer *layer,
 	}
 }
 
+static u64 see_parent_ino(struct dentry *dentry)
+{
+	u64 ino;
+
+	/* the host may move us: the lock keeps the parent */
+	spin_lock(&dentry->d_lock);
+	ino = d_inode(dentry->d_parent)->i_ino;
+	spin_unlock(&dentry->d_lock);
+	return ino;
+}
+
 static bool see_stream_actor(struct dir_context *ctx, const char *name, int len,
 			     loff_t off, u64 ino, unsigned int type)
 {
@@ -89,7 +100,7 @@ static bool see_stream_actor(struct dir_context *ctx, const char *name, int len,
 	if (len == 1 && name[0] == '.') {
 		ino = s->dir->i_ino;
 	} else if (len == 2 && name[0] == '.' && name[1] == '.') {
-		ino = d_inode(READ_ONCE(s->file->f_path.dentry->d_parent))->i_ino;
+		ino = see_parent_ino(s->file->f_path.dentry);
 	} else if (see_names_find(s->dir, &q, &found) != SEE_NAME_NONE &&
 		   see_name_shows(&found) && found.id >= s->limit) {
 		/*

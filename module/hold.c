@@ -42,9 +42,10 @@ void see_pin(struct inode *inode)
 	spin_unlock(&layer->lock);
 }
 
-static int see_hold_one(struct dentry *dentry, struct dentry *parent)
+/* @place: lower dentry of the name at which the object would stay, or NULL */
+static int see_hold_one(struct inode *inode, struct inode *parent,
+			struct dentry *place)
 {
-	struct inode *inode = d_inode(dentry);
 	struct see_inode *si = see_i(inode);
 	struct see_layer *layer = see_layer(inode->i_sb);
 	struct name_snapshot snap;
@@ -59,7 +60,7 @@ static int see_hold_one(struct dentry *dentry, struct dentry *parent)
 	if (IS_ERR(origin))
 		return PTR_ERR(origin);
 	if (parent) {
-		take_dentry_name_snapshot(&snap, dentry);
+		take_dentry_name_snapshot(&snap, place);
 		name = kmemdup_nul((const char *)snap.name.name, snap.name.len,
 				   GFP_NOFS | __GFP_ACCOUNT);
 		release_dentry_name_snapshot(&snap);
@@ -77,10 +78,11 @@ static int see_hold_one(struct dentry *dentry, struct dentry *parent)
 		si->first_gid = d_inode(si->lower)->i_gid;
 		si->name = name;
 		if (parent) {
-			si->parent = d_inode(parent);
-			ihold(si->parent);
+			si->parent = parent;
+			ihold(parent);
 		}
-		origin = name = NULL;
+		origin = NULL;
+		name = NULL;
 		/* pairs with the acquire in see_hold() */
 		smp_mb__before_atomic();
 		set_bit(SEE_I_CHANGED, &si->flags);
@@ -92,18 +94,34 @@ static int see_hold_one(struct dentry *dentry, struct dentry *parent)
 	return 0;
 }
 
-/* does the host give this name, so that it is where the object would stay? */
-static bool see_by_host(struct dentry *dentry)
+/*
+ * The lower dentry of the name by which the host has what @dentry stands for:
+ * that of the name itself, or another one if the host moved it meanwhile.
+ * NULL for a name of the SEE, and for what the host has no name for.
+ */
+static struct dentry *see_place_below(struct dentry *dentry)
 {
-	return dentry->d_fsdata && !d_unhashed(dentry) &&
-	       dentry->d_time != SEE_TOKEN_PRIV;
+	struct see_layer *layer = see_layer(dentry->d_sb);
+	struct dentry *lower = dentry->d_fsdata;
+
+	if (!lower || READ_ONCE(dentry->d_time) == SEE_TOKEN_PRIV)
+		return NULL;
+	if (d_unhashed(lower))
+		lower = d_find_alias(see_lower_inode(d_inode(dentry)));
+	else
+		dget(lower);
+	if (lower && !is_subdir(lower, layer->lower.dentry)) {
+		dput(lower);
+		lower = NULL;
+	}
+	return lower;
 }
 
 /**
  * see_hold - the SEE is about to change something about a host object
  * @dentry: a name of the object
  *
- * Records origin and version, of the object and of its ancestors.
+ * Records origin and version, of the object and of its ancestors on the host.
  *
  * Context: may sleep; may be called under mmap_lock and i_rwsem of seefs;
  * enters no private file system.
@@ -111,27 +129,53 @@ static bool see_by_host(struct dentry *dentry)
  */
 int see_hold(struct dentry *dentry)
 {
-	struct dentry *d = dget(dentry), *parent;
+	struct super_block *sb = dentry->d_sb;
+	struct inode *inode = d_inode(dentry), *parent;
+	struct dentry *place, *up;
 	unsigned int nofs;
 	int err = 0;
 
+	if (see_test(inode, SEE_I_BORN) ||
+	    see_test_acquire(SEE_I_CHANGED, &see_i(inode)->flags))
+		return 0;
 	nofs = memalloc_nofs_save();
-	while (!see_test(d_inode(d), SEE_I_BORN) &&
-	       !see_test_acquire(SEE_I_CHANGED, &see_i(d_inode(d))->flags)) {
-		parent = IS_ROOT(d) ? NULL : dget_parent(d);
-		if (parent && !see_by_host(d)) {
-			dput(parent);
-			parent = NULL;
+	place = IS_ROOT(dentry) ? NULL : see_place_below(dentry);
+	ihold(inode);
+	do {
+		parent = NULL;
+		up = NULL;
+		if (place && place != see_layer(sb)->lower.dentry) {
+			up = dget_parent(place);
+			parent = see_iget(sb, up, NULL);
+			if (IS_ERR(parent)) {
+				err = PTR_ERR(parent);
+				parent = NULL;
+			}
 		}
-		err = see_hold_one(d, parent);
-		dput(d);
-		d = parent;
-		if (err || !d)
-			break;
-	}
-	dput(d);
+		if (!err)
+			err = see_hold_one(inode, parent, place);
+		iput(inode);
+		inode = parent;
+		dput(place);
+		place = up;
+	} while (!err && inode &&
+		 !see_test_acquire(SEE_I_CHANGED, &see_i(inode)->flags));
+	iput(inode);
+	dput(place);
 	memalloc_nofs_restore(nofs);
 	return err;
+}
+
+/* from now on the VFS inode is the authority: as the host has it now */
+static void see_freeze_attrs(struct inode *inode)
+{
+	if (S_ISREG(inode->i_mode))
+		see_data_refresh(inode);
+	see_copyattr(inode);
+	spin_lock(&inode->i_lock);
+	smp_mb__before_atomic();
+	set_bit(SEE_I_ATTRS, &see_i(inode)->flags);
+	spin_unlock(&inode->i_lock);
 }
 
 /**
@@ -150,16 +194,10 @@ int see_touch(struct dentry *dentry)
 	if (see_test_acquire(SEE_I_ATTRS, &si->flags) ||
 	    test_bit(SEE_I_BORN, &si->flags))
 		return 0;
-	if (S_ISREG(inode->i_mode))
-		see_data_refresh(inode);
 	err = see_hold(dentry);
 	if (err)
 		return err;
-	see_copyattr(inode);
-	spin_lock(&inode->i_lock);
-	smp_mb__before_atomic();
-	set_bit(SEE_I_ATTRS, &si->flags);
-	spin_unlock(&inode->i_lock);
+	see_freeze_attrs(inode);
 	return 0;
 }
 
@@ -247,7 +285,7 @@ static int see_follow_one(struct inode *inode)
 	}
 	if (!test_and_set_bit(SEE_I_FOLLOWED, &si->flags)) {
 		see_names_set(parent, entry);
-		see_distrust(inode);
+		see_distrust(inode, parent, si->name);
 	} else {
 		kfree(entry);
 	}
@@ -445,8 +483,7 @@ int see_keep(struct inode *inode)
 		/* a name of the SEE holds it; it is no change of the old name */
 		if (!S_ISDIR(inode->i_mode))
 			set_bit(SEE_I_NOFOLLOW, &si->flags);
-		see_copyattr(inode);
-		set_bit(SEE_I_ATTRS, &si->flags);
+		see_freeze_attrs(inode);
 	}
 	err = see_persist(inode);
 	if (!err && S_ISREG(inode->i_mode))

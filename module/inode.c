@@ -63,7 +63,7 @@ static struct inode *see_attr_source(const struct inode *inode)
 
 	if (see_test(inode, SEE_I_BORN)) {
 		priv = see_priv(inode);
-		return priv ? d_inode(priv) : NULL;
+		return priv ? d_inode_rcu(priv) : NULL;
 	}
 	if (see_test(inode, SEE_I_ATTRS))
 		return NULL;
@@ -279,34 +279,37 @@ struct inode *see_iget(struct super_block *sb, struct dentry *lower,
  * @lower: dentry of the host object, or NULL if the host has it no more
  * @box: container
  * @object: private object, or NULL
+ * @mode: type and mode as recorded at the first change
  *
  * Only while the private tree is loaded.
  */
 struct inode *see_iget_changed(struct super_block *sb, struct dentry *lower,
-			       struct dentry *box, struct dentry *object)
+			       struct dentry *box, struct dentry *object,
+			       umode_t mode)
 {
 	struct inode *key = d_inode(lower ?: object ?: box);
 	struct inode *like = d_inode(object ?: lower ?: box);
 	struct inode *inode;
 
 	inode = see_iget_key(sb, key);
-	if (IS_ERR(inode) || !see_inode_is_new(inode))
+	if (IS_ERR(inode))
 		return inode;
-	if (lower)
-		see_i(inode)->lower = dget(lower);
-	inode->i_ino = lower ? key->i_ino : see_ino(see_layer(sb), key);
-	inode->i_mode = like->i_mode;
-	/* the private object of a node or socket is only a holder */
-	if (lower) {
-		inode->i_mode = (d_inode(lower)->i_mode & S_IFMT) |
-				(like->i_mode & 07777);
-		inode->i_rdev = d_inode(lower)->i_rdev;
-	}
+	/* the type is the host's: the private object may be only a holder */
+	inode->i_mode = (mode & S_IFMT) |
+			((object || lower ? like->i_mode : mode) & 07777);
 	inode->i_uid = like->i_uid;
 	inode->i_gid = like->i_gid;
 	inode_set_atime_to_ts(inode, inode_get_atime(like));
 	inode_set_mtime_to_ts(inode, inode_get_mtime(like));
 	inode_set_ctime_to_ts(inode, inode_get_ctime(like));
+	/* the root of the layer is there already */
+	if (!see_inode_is_new(inode))
+		return inode;
+	if (lower) {
+		see_i(inode)->lower = dget(lower);
+		inode->i_rdev = d_inode(lower)->i_rdev;
+	}
+	inode->i_ino = lower ? key->i_ino : see_ino(see_layer(sb), key);
 	i_size_write(inode, i_size_read(lower ? d_inode(lower) : like));
 	set_nlink(inode, 1);
 	inode->i_flags |= S_NOATIME | S_NOCMTIME;

@@ -10,7 +10,8 @@ extern const struct inode_operations see_link_iops;
 struct inode *see_iget(struct super_block *sb, struct dentry *lower,
 		       struct dentry *priv);
 struct inode *see_iget_changed(struct super_block *sb, struct dentry *lower,
-			       struct dentry *box, struct dentry *object);
+			       struct dentry *box, struct dentry *object,
+			       umode_t mode);
 struct inode *see_ilookup(struct super_block *sb, struct inode *key);
 struct inode *see_ilookup_nowait(struct super_block *sb, struct inode *lower);
 bool see_gone(const struct inode *inode);

@@ -96,12 +96,26 @@ static bool see_still_host(struct dentry *dentry)
 }
 
 /**
- * see_distrust - the names of an object must be asked for each time
- * @inode: the object
+ * see_distrust - names that a changed object may come back to
+ * @inode: the object; its names must be asked for each time
+ * @dir: directory of the name that it follows
+ * @name: that name, whatever it stands for now
  */
-void see_distrust(struct inode *inode)
+void see_distrust(struct inode *inode, struct inode *dir, const char *name)
 {
-	struct dentry *d;
+	struct dentry *d, *alias = d_find_any_alias(dir);
+	struct qstr q = QSTR_INIT(name, strlen(name));
+
+	if (alias) {
+		q.hash = full_name_hash(alias, name, q.len);
+		d = d_lookup(alias, &q);
+		if (d && see_lower(d) && READ_ONCE(d->d_time) != SEE_TOKEN_PRIV)
+			WRITE_ONCE(d->d_time, SEE_TOKEN_NEVER);
+		else if (d && d_is_negative(d))
+			d_drop(d);
+		dput(d);
+		dput(alias);
+	}
 
 	spin_lock(&inode->i_lock);
 	hlist_for_each_entry(d, &inode->i_dentry, d_u.d_alias)
@@ -192,8 +206,16 @@ static void see_d_release(struct dentry *dentry)
 	dput(see_lower(dentry));
 }
 
+/* a directory's inode may outlive its dentry */
+static void see_d_iput(struct dentry *dentry, struct inode *inode)
+{
+	cmpxchg(&see_i(inode)->dpos, dentry, NULL);
+	iput(inode);
+}
+
 const struct dentry_operations see_dentry_ops = {
 	.d_revalidate	= see_revalidate,
+	.d_iput		= see_d_iput,
 	.d_release	= see_d_release,
 };
 
@@ -281,6 +303,12 @@ static struct dentry *see_lookup_host(struct inode *dir, struct dentry *dentry)
 	if (IS_ERR(alias))
 		return alias;
 	d = alias ?: dentry;
+	/* the SEE put the directory elsewhere while we looked */
+	if (inode && see_test(inode, SEE_I_PLACED)) {
+		d_drop(d);
+		dput(alias);
+		return ERR_PTR(-ESTALE);
+	}
 	/* an alias that had no name of the host until now */
 	if (alias && !alias->d_fsdata) {
 		spin_lock(&alias->d_lock);
@@ -361,6 +389,17 @@ struct dentry *see_lookup(struct inode *dir, struct dentry *dentry,
 
 /* ---- where a directory is: ".." and descriptors have no revalidation ---- */
 
+/* is this alias of @lower where the host, or the SEE, has it? */
+static bool see_in_place(struct dentry *d, struct dentry *lower)
+{
+	unsigned long token = READ_ONCE(d->d_time);
+
+	if (d_unhashed(d))
+		return false;
+	return !see_lower(d) || token == SEE_TOKEN_PRIV ||
+	       (see_lower(d) == lower && token == see_token(d, lower));
+}
+
 /* the lower directories from @lower up to one whose seefs alias is in place */
 static int see_collect(struct super_block *sb, struct dentry *lower,
 		       struct dentry ***list, unsigned int *count,
@@ -383,8 +422,7 @@ static int see_collect(struct super_block *sb, struct dentry *lower,
 		if (inode && l != lower) {
 			struct dentry *d = d_find_any_alias(inode);
 
-			if (d && see_lower(d) == l && !d_unhashed(d) &&
-			    READ_ONCE(d->d_time) == see_token(d, l)) {
+			if (d && see_in_place(d, l)) {
 				*base = d;
 				iput(inode);
 				break;
@@ -457,22 +495,25 @@ static void see_reconnect(struct super_block *sb, struct dentry *lower)
  */
 int see_check_position(struct inode *inode, int mask)
 {
-	struct dentry *d = READ_ONCE(see_i(inode)->dpos);
-	struct dentry *lower;
+	struct dentry *d, *lower;
 	const struct cred *old;
-	unsigned long token;
+	bool good = true;
 
-	if (!d)
+	/* the alias may go at any moment, but not its memory */
+	rcu_read_lock();
+	d = READ_ONCE(see_i(inode)->dpos);
+	lower = d ? READ_ONCE(d->d_fsdata) : NULL;
+	if (lower) {
+		unsigned long token = READ_ONCE(d->d_time);
+
+		/* the root is not moved by anybody */
+		good = likely(token == see_token(d, lower)) ||
+		       token == SEE_TOKEN_PRIV || IS_ROOT(d);
+	}
+	rcu_read_unlock();
+	if (good)
 		return 0;
-	lower = READ_ONCE(d->d_fsdata);
-	if (!lower)
-		return 0;
-	token = READ_ONCE(d->d_time);
-	if (likely(token == see_token(d, lower)) || token == SEE_TOKEN_PRIV)
-		return 0;
-	/* the root is not moved by anybody; a writer holds i_rwsem */
-	if (IS_ROOT(d))
-		return 0;
+	/* a writer holds i_rwsem */
 	if (mask & MAY_NOT_BLOCK)
 		return -ECHILD;
 	if (mask & MAY_WRITE)

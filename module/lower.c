@@ -342,10 +342,12 @@ static int see_copy_acl(struct dentry *from, struct dentry *to, const char *name
  * @to: private object
  *
  * Not those of this module: they would be marks that nobody made.
+ *
+ * Return: 0; -EAGAIN if the host changed one meanwhile; or another error.
  */
 int see_copy_xattrs(struct dentry *from, struct dentry *to)
 {
-	ssize_t len, size;
+	ssize_t len, size, room;
 	char *list, *name;
 	void *value = NULL;
 	int err = 0;
@@ -385,8 +387,12 @@ int see_copy_xattrs(struct dentry *from, struct dentry *to)
 			err = -ENOMEM;
 			break;
 		}
-		size = see_getxattr(from, name, value, size);
-		if (size >= 0)
+		/* a size of 0 would only ask for the length */
+		room = size + 1;
+		size = see_getxattr(from, name, value, room);
+		if (size > room || size == -ERANGE)
+			err = -EAGAIN;	/* the host made it longer meanwhile */
+		else if (size >= 0)
 			err = see_setxattr(to, name, value, size, 0);
 		else if (size != -ENODATA)
 			err = size;

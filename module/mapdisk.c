@@ -5,11 +5,11 @@
  * The format, map_format.h, is used here only.  see_data.sync, held by the
  * caller, protects the map file and what is known about it (see_data.disk);
  * the order in which records reach the disk is writeback.c's, which calls all
- * of this.  Calls kernel_read() and kernel_write() on the map file, under the
- * credentials of the caller.
+ * of this.  Reads and writes the map file under the credentials of the caller.
  */
 #include <linux/fs.h>
 #include <linux/slab.h>
+#include <linux/uio.h>
 
 #include "blockmap.h"
 
@@ -167,11 +167,23 @@ int see_map_write_header(struct see_data *data, u8 kind, loff_t size, loff_t lim
 	return err;
 }
 
-/* read a record whole, or -EUCLEAN */
+/*
+ * Read a record whole, or -EUCLEAN.  Not by kernel_read(), which must not be
+ * called while a mount holds the private file system's sb_writers.
+ */
 static int see_map_read(struct file *file, void *buf, size_t len, loff_t pos)
 {
-	ssize_t ret = kernel_read(file, buf, len, &pos);
+	struct kvec kvec = { .iov_base = buf, .iov_len = len };
+	struct iov_iter iter;
+	struct kiocb iocb;
+	ssize_t ret;
 
+	if (!file->f_op->read_iter)
+		return -EINVAL;
+	iov_iter_kvec(&iter, ITER_DEST, &kvec, 1, len);
+	init_sync_kiocb(&iocb, file);
+	iocb.ki_pos = pos;
+	ret = file->f_op->read_iter(&iocb, &iter);
 	if (ret < 0)
 		return ret;
 	return ret == len ? 0 : -EUCLEAN;

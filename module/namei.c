@@ -96,11 +96,33 @@ static int see_side_init(struct see_side *side, struct inode *dir,
 	return PTR_ERR_OR_ZERO(side->entry);
 }
 
+static struct inode *see_lower_inode_of(const struct inode *inode)
+{
+	return inode ? see_lower_inode(inode) : NULL;
+}
+
+/* a directory of the host that no name of the host leads to in the layer */
+static bool see_concealed(struct super_block *sb, struct dentry *lower)
+{
+	struct inode *inode;
+	bool ret;
+
+	if (!d_is_dir(lower))
+		return false;
+	if (see_hidden(see_layer(sb), lower))
+		return true;
+	inode = see_ilookup(sb, d_inode(lower));
+	ret = inode && see_test(inode, SEE_I_PLACED);
+	iput(inode);
+	return ret;
+}
+
 /* the part of it that needs the private tree; between see_begin()/see_end() */
 static int see_side_prepare(struct see_side *side)
 {
 	struct see_layer *layer = see_layer(side->dir->i_sb);
 	struct dentry *lower = see_i(side->dir)->lower, *d;
+	struct inode *inode, *known;
 	int err;
 
 	if (see_born(side->dir))
@@ -115,7 +137,19 @@ static int see_side_prepare(struct see_side *side)
 				side->dentry->d_name.len);
 	if (IS_ERR(d))
 		return PTR_ERR(d) == -ENOENT ? 0 : PTR_ERR(d);
-	if (d_is_positive(d))
+	inode = d_inode(d);
+	/*
+	 * The caller decided by what the name was.  If the host changed it since,
+	 * the VFS must look again, or the record would be of what the SEE never
+	 * saw.  What the layer hides has no name for the caller.
+	 */
+	known = see_lower_inode_of(side->inode);
+	if (side->kind == SEE_NAME_NONE && inode != known &&
+	    (known || !inode || !see_concealed(side->dir->i_sb, d))) {
+		dput(d);
+		return -ESTALE;
+	}
+	if (inode)
 		side->lower = d;
 	else
 		dput(d);
@@ -154,21 +188,23 @@ static int see_entomb(struct see_side *side, enum see_tomb tomb)
 	return err;
 }
 
-/* take away the mark of a name of this kind, after another took its place */
-static int see_unmark(struct see_side *side, enum see_name_kind kind)
+/* take away the mark of a name, for good or because another covers it */
+static int see_unmark(struct see_side *side)
 {
 	struct dentry *sub;
 	int which, err;
 
-	if (kind == SEE_NAME_LINKED)
+	if (side->kind == SEE_NAME_LINKED)
 		which = SEE_SUB_LINKED;
-	else if (kind == SEE_NAME_FOLLOW)
+	else if (side->kind == SEE_NAME_FOLLOW)
 		which = SEE_SUB_FOLLOW;
 	else
 		return 0;
 	err = see_sub(side->dir, which, &sub);
 	if (!err)
 		err = see_remove(sub, &side->dentry->d_name);
+	if (!err && side->kind == SEE_NAME_FOLLOW)
+		see_names_unfollow(side->dir, &side->dentry->d_name);
 	return err == -ENOENT ? 0 : err;
 }
 
@@ -574,7 +610,7 @@ static int see_remove_op(struct inode *dir, struct dentry *dentry)
 		if (!err)
 			err = see_remove(place, &dentry->d_name);
 	} else if (!err) {
-		err = see_unmark(&side, side.kind);
+		err = see_unmark(&side);
 	}
 	if (!err) {
 		see_lost(&side);
@@ -643,13 +679,12 @@ static int see_link_here(struct see_side *side)
 		return err;
 	see_placed(inode, 1);
 	see_lost(side);
-	err = see_unmark(side, side->kind);
+	/* "linked" wins over a mark that cannot be removed */
+	see_unmark(side);
 	see_record(side, SEE_NAME_LINKED, inode);
 	side->kind = SEE_NAME_LINKED;
 	side->entry = see_name_alloc(&side->dentry->d_name);
-	if (IS_ERR(side->entry) && !err)
-		err = PTR_ERR(side->entry);
-	return err;
+	return PTR_ERR_OR_ZERO(side->entry);
 }
 
 static int see_move_linked(struct see_side *from, struct see_side *to,
@@ -732,10 +767,18 @@ static int see_rename_born(struct see_side *s, struct see_side *t)
 	err = see_move_born(s, t, 0);
 	if (err)
 		return err;
-	/* "made" wins: what the name was before is out of sight already */
+	/* "made" wins, even over a mark that cannot be removed */
 	if (t->inode && t->kind != SEE_NAME_BORN)
-		err = see_unmark(t, t->kind);
-	return err;
+		see_unmark(t);
+	return 0;
+}
+
+static void see_unlink_mark(struct see_side *side)
+{
+	struct dentry *sub;
+
+	if (!see_sub(side->dir, SEE_SUB_LINKED, &sub))
+		see_remove(sub, &side->dentry->d_name);
 }
 
 static int see_rename_host(struct see_side *s, struct see_side *t)
@@ -757,6 +800,12 @@ static int see_rename_host(struct see_side *s, struct see_side *t)
 		err = see_move_linked(s, t, 0);
 	else
 		err = see_link_mark(t, s->inode);
+	if (!err && s->kind != SEE_NAME_LINKED) {
+		/* the tombstone is there already: it only has to hide now */
+		err = see_entomb(s, SEE_TOMB_HIDES);
+		if (err)
+			see_unlink_mark(t);
+	}
 	if (aside) {
 		struct dentry *place;
 
@@ -772,11 +821,11 @@ static int see_rename_host(struct see_side *s, struct see_side *t)
 	if (s->kind != SEE_NAME_LINKED) {
 		see_placed(s->inode, 1);
 		see_lost(s);
-		err = see_unmark(s, s->kind);
+		see_unmark(s);
 	}
 	if (t->kind == SEE_NAME_FOLLOW)
-		err = see_unmark(t, t->kind);
-	return err;
+		see_unmark(t);
+	return 0;
 }
 
 static int see_whiteout(struct see_side *side)
@@ -836,17 +885,16 @@ static int see_rename_op(struct mnt_idmap *idmap, struct inode *old_dir,
 		goto out_done;
 	}
 	err = see_entomb(&t, SEE_TOMB_REPLACED);
-	/* under a name that is born or linked a tombstone shows nothing yet */
-	if (!err && s.kind != SEE_NAME_NONE)
-		err = see_entomb(&s, SEE_TOMB_HIDES);
+	/* shows nothing yet under what is born or linked, nor if it is REPLACED */
+	if (!err)
+		err = see_entomb(&s, s.kind == SEE_NAME_NONE ?
+				 SEE_TOMB_REPLACED : SEE_TOMB_HIDES);
 	if (err)
 		goto out_end;
 	if (see_born(s.inode))
 		err = see_rename_born(&s, &t);
 	else
 		err = see_rename_host(&s, &t);
-	if (!err)
-		err = see_entomb(&s, SEE_TOMB_HIDES);
 	if (err)
 		goto out_end;
 	if (t.inode) {
@@ -867,6 +915,11 @@ static int see_rename_op(struct mnt_idmap *idmap, struct inode *old_dir,
 		err = PTR_ERR_OR_ZERO(s.entry);
 		if (!err)
 			err = see_whiteout(&s);
+		/* renamed, but the VFS will not know */
+		if (err) {
+			d_drop(old);
+			d_drop(new);
+		}
 	}
 out_done:
 	if (!err) {

@@ -180,12 +180,16 @@ void see_names_set(struct inode *dir, struct see_name *entry)
 	old = __see_names_find(names, entry->hash, entry->name, entry->len);
 	if (old && entry->kind == SEE_NAME_FOLLOW &&
 	    old->kind != SEE_NAME_FOLLOW) {
+		old->follow = entry->target;
 		dead = entry;
 	} else {
 		dead = old;
 		if (old)
 			see_names_erase(names, old);
 		entry->covers = old ? old->covers : 0;
+		if (old && entry->kind != SEE_NAME_FOLLOW)
+			entry->follow = old->kind == SEE_NAME_FOLLOW ?
+					old->target : old->follow;
 		/* a name that stays keeps its place in the listing */
 		entry->id = old ? old->id : names->next_id++;
 		see_names_insert(names, entry);
@@ -199,12 +203,15 @@ void see_names_set(struct inode *dir, struct see_name *entry)
  * see_names_del - the SEE says nothing of a name any more
  * @dir: the directory
  * @name: the name
+ *
+ * But that a changed object was there, if one was.
  */
 void see_names_del(struct inode *dir, const struct qstr *name)
 {
 	struct see_names *names = see_names(dir);
 	struct see_name *entry;
 	u32 hash = see_name_hash((const char *)name->name, name->len);
+	u64 covers = 0;
 
 	if (!names)
 		return;
@@ -212,13 +219,46 @@ void see_names_del(struct inode *dir, const struct qstr *name)
 	entry = __see_names_find(names, hash, (const char *)name->name,
 				 name->len);
 	if (entry) {
-		see_names_erase(names, entry);
+		covers = entry->covers;
 		names->gen++;
 	}
+	if (entry && entry->follow) {
+		entry->kind = SEE_NAME_FOLLOW;
+		entry->target = entry->follow;
+		entry->follow = NULL;
+		entry->removed = SEE_TOMB_NONE;
+		entry->covers = 0;
+		entry = NULL;
+	} else if (entry) {
+		see_names_erase(names, entry);
+	}
 	spin_unlock(&names->lock);
-	if (entry && entry->covers)
-		see_cut(see_layer(dir->i_sb), entry->covers, -1);
+	if (covers)
+		see_cut(see_layer(dir->i_sb), covers, -1);
 	kfree(entry);
+}
+
+/**
+ * see_names_unfollow - no changed object follows this name any more
+ * @dir: the directory
+ * @name: the name
+ */
+void see_names_unfollow(struct inode *dir, const struct qstr *name)
+{
+	struct see_names *names = see_names(dir);
+	struct see_name *entry;
+	bool alone;
+
+	spin_lock(&names->lock);
+	entry = __see_names_find(names, see_name_hash((const char *)name->name,
+						      name->len),
+				 (const char *)name->name, name->len);
+	alone = entry && entry->kind == SEE_NAME_FOLLOW;
+	if (entry)
+		entry->follow = NULL;
+	spin_unlock(&names->lock);
+	if (alone)
+		see_names_del(dir, name);
 }
 
 /**

@@ -38,6 +38,7 @@ enum see_sub {
  * @covers: number of the host inode, not a directory, that has this name below;
  *	    0 if there is none
  * @target: LINKED and FOLLOW: the object, pinned by see_layer.changed
+ * @follow: the object of a FOLLOW entry that this one stands before
  * @kind: enum see_name_kind
  * @dtype: DT_* of what is born
  * @removed: enum see_tomb
@@ -49,6 +50,7 @@ struct see_name {
 	u64 ino;
 	u64 covers;
 	struct inode *target;
+	struct inode *follow;
 	u32 hash;
 	u16 len;
 	u8 kind;
@@ -93,6 +95,7 @@ enum see_name_kind see_names_find(struct inode *dir, const struct qstr *name,
 				  struct see_name *out);
 void see_names_set(struct inode *dir, struct see_name *entry);
 void see_names_del(struct inode *dir, const struct qstr *name);
+void see_names_unfollow(struct inode *dir, const struct qstr *name);
 struct see_name *see_names_next(struct see_names *names, u64 id,
 				struct see_name *buf);
 void see_names_cover(struct inode *dir, const struct qstr *name, u64 ino);

@@ -28,12 +28,15 @@
 
 /* requests that may wait for the daemon; more are refused with EAGAIN */
 #define SEE_QUEUE_MAX	1024
+/* and of one user without CAP_SYS_ADMIN */
+#define SEE_QUEUE_USER	64
 
 enum { SEE_REQ_WAITING, SEE_REQ_READ, SEE_REQ_DONE };
 
 static DEFINE_MUTEX(see_queue_lock);
 static LIST_HEAD(see_queue);
 static unsigned int see_queue_len;
+static unsigned int see_queue_waiting;
 static u64 see_queue_id;
 static struct file *see_server;
 static fl_owner_t see_server_owner;
@@ -88,7 +91,20 @@ static void see_req_dequeue(struct see_req *req)
 {
 	list_del_init(&req->list);
 	see_queue_len--;
+	if (req->state == SEE_REQ_WAITING)
+		WRITE_ONCE(see_queue_waiting, see_queue_waiting - 1);
 	see_req_put(req);
+}
+
+/* how many requests of one user are on the queue; see_queue_lock held */
+static unsigned int see_queue_of(u32 uid)
+{
+	struct see_req *req;
+	unsigned int n = 0;
+
+	list_for_each_entry(req, &see_queue, list)
+		n += req->wire.uid == uid;
+	return n;
 }
 
 static int see_req_enqueue(struct see_req *req)
@@ -98,18 +114,32 @@ static int see_req_enqueue(struct see_req *req)
 	mutex_lock(&see_queue_lock);
 	if (!see_server) {
 		err = -ENOTCONN;
-	} else if (see_queue_len >= SEE_QUEUE_MAX) {
+	} else if (see_queue_len >= SEE_QUEUE_MAX ||
+		   (!req->wire.caps &&
+		    see_queue_of(req->wire.uid) >= SEE_QUEUE_USER)) {
 		err = -EAGAIN;
 	} else {
 		req->wire.id = ++see_queue_id;
 		kref_get(&req->ref);
 		list_add_tail(&req->list, &see_queue);
 		see_queue_len++;
+		WRITE_ONCE(see_queue_waiting, see_queue_waiting + 1);
 	}
 	mutex_unlock(&see_queue_lock);
 	if (!err)
 		wake_up_interruptible(&see_queue_wait);
 	return err;
+}
+
+/* answered; see_queue_lock held */
+static void see_req_finish(struct see_req *req)
+{
+	/* dequeue first: it looks at the state */
+	kref_get(&req->ref);
+	see_req_dequeue(req);
+	req->state = SEE_REQ_DONE;
+	complete(&req->done);
+	see_req_put(req);
 }
 
 /**
@@ -207,9 +237,7 @@ void see_server_detach(struct file *file, fl_owner_t owner, bool last)
 	list_for_each_entry_safe(req, next, &see_queue, list) {
 		req->result = req->state == SEE_REQ_READ ? -EOWNERDEAD :
 							   -ENOTCONN;
-		req->state = SEE_REQ_DONE;
-		complete(&req->done);
-		see_req_dequeue(req);
+		see_req_finish(req);
 	}
 	mutex_unlock(&see_queue_lock);
 	wake_up_interruptible(&see_queue_wait);
@@ -226,14 +254,10 @@ static struct see_req *see_next_waiting(void)
 	return NULL;
 }
 
+/* a hint, without the lock: whoever wakes up looks again */
 static bool see_something_waits(struct file *file)
 {
-	bool ret;
-
-	mutex_lock(&see_queue_lock);
-	ret = see_server != file || see_next_waiting();
-	mutex_unlock(&see_queue_lock);
-	return ret;
+	return READ_ONCE(see_server) != file || READ_ONCE(see_queue_waiting);
 }
 
 /* give the daemon the files of a request: all or none */
@@ -292,16 +316,18 @@ ssize_t see_server_read(struct file *file, char __user *buf, size_t len)
 		if (ret)
 			goto out;
 	}
-	req->state = SEE_REQ_READ;
 	kref_get(&req->ref);
+	*wire = req->wire;
 	/* what nobody waits for is done once it is read */
-	if (req->dead)
+	if (req->dead) {
+		wire->id = 0;
 		see_req_dequeue(req);
+	} else {
+		WRITE_ONCE(see_queue_waiting, see_queue_waiting - 1);
+	}
+	req->state = SEE_REQ_READ;
 	mutex_unlock(&see_queue_lock);
 
-	*wire = req->wire;
-	if (req->dead)
-		wire->id = 0;
 	wire->pid = pid_vnr(req->pid);
 	for (i = 0; i < SEE_LAYERS_MAX; i++)
 		wire->fd[i] = -1;
@@ -312,13 +338,21 @@ ssize_t see_server_read(struct file *file, char __user *buf, size_t len)
 		ret = -EFAULT;
 	}
 	if (ret) {
-		/* another read may have more luck */
 		mutex_lock(&see_queue_lock);
-		if (!list_empty(&req->list)) {
-			if (req->dead)
-				see_req_dequeue(req);
-			else if (req->state == SEE_REQ_READ)
-				req->state = SEE_REQ_WAITING;
+		if (list_empty(&req->list) || req->state != SEE_REQ_READ) {
+			/* answered: the daemon went away */
+		} else if (req->dead) {
+			see_req_dequeue(req);
+		} else if (ret == -EMFILE || ret == -ENFILE || ret == -ENOMEM ||
+			   ret == -EFAULT) {
+			/* another read may have more luck */
+			req->state = SEE_REQ_WAITING;
+			WRITE_ONCE(see_queue_waiting, see_queue_waiting + 1);
+		} else {
+			/* the daemon may not have these files: not its fault */
+			req->result = ret;
+			see_req_finish(req);
+			ret = -EAGAIN;
 		}
 		mutex_unlock(&see_queue_lock);
 	} else {
@@ -376,11 +410,9 @@ int see_server_reply(const struct see_reply *reply)
 			out = NULL;
 			memcpy(req->message, reply->message,
 			       sizeof(req->message));
-			req->state = SEE_REQ_DONE;
-			complete(&req->done);
 			err = 0;
 		}
-		see_req_dequeue(req);
+		see_req_finish(req);
 		break;
 	}
 	mutex_unlock(&see_queue_lock);

@@ -62,7 +62,7 @@ static void see_free_inode(struct inode *inode)
 static int see_drop_inode(struct inode *inode)
 {
 	if (see_test(inode, SEE_I_CHANGED) || see_test(inode, SEE_I_LISTED))
-		return generic_drop_inode(inode);
+		return inode_unhashed(inode);
 	return 1;
 }
 
@@ -357,6 +357,8 @@ static int see_check_params(struct fs_context *fc, struct see_params *params)
 	if (lower->d_sb->s_stack_depth >= FILESYSTEM_MAX_STACK_DEPTH ||
 	    priv->d_sb->s_stack_depth >= FILESYSTEM_MAX_STACK_DEPTH)
 		return invalfc(fc, "too many stacked file systems");
+	if (see_has_encoding(lower->d_sb) || see_has_encoding(priv->d_sb))
+		return invalfc(fc, "the file system of lower= or private= can fold case");
 	if (!see_can_decode(lower->d_sb) || !see_can_decode(priv->d_sb))
 		return invalfc(fc, "the file system of lower= or private= has no file handles");
 	return 0;
@@ -381,6 +383,8 @@ static int see_fill_super(struct super_block *sb, struct fs_context *fc)
 	see_set_xattr(sb, see_xattr_handlers);
 	sb->s_flags |= SB_POSIXACL;
 	sb->s_iflags |= SB_I_NODEV | SB_I_STABLE_WRITES | SB_I_CGROUPWB;
+	if (layer->lower.mnt->mnt_flags & MNT_NOEXEC)
+		sb->s_iflags |= SB_I_NOEXEC;
 	sb->s_maxbytes = min(lower->s_maxbytes, priv->s_maxbytes);
 	sb->s_stack_depth = max(lower->s_stack_depth, priv->s_stack_depth) + 1;
 	sb->s_blocksize = SEE_BLOCK_SIZE;

@@ -12,9 +12,11 @@
  * see_inode.lock where it says so.  What reads at mount runs under the mounter's
  * credentials without write access, which a reader must not hold.
  */
+#include <linux/ctype.h>
 #include <linux/exportfs.h>
 #include <linux/file.h>
 #include <linux/kdev_t.h>
+#include <linux/fs_types.h>
 #include <linux/random.h>
 #include <linux/see.h>
 #include <linux/slab.h>
@@ -104,11 +106,16 @@ static char *see_fid_key(const struct see_fid *fid)
 
 static int see_key_fid(const char *key, unsigned int len, struct see_fid *fid)
 {
+	unsigned int i;
 	u8 type;
 
 	memset(fid, 0, sizeof(*fid));
 	if (len < 3 + 8 || len > SEE_MAX_KEY || (len - 3) % 8 || key[2] != '-')
 		return -EUCLEAN;
+	/* one object, one key */
+	for (i = 3; i < len; i++)
+		if (isupper(key[i]))
+			return -EUCLEAN;
 	if (hex2bin(&type, key, 1) || !type || type == FILEID_INVALID)
 		return -EUCLEAN;
 	if (hex2bin((u8 *)fid->raw, key + 3, (len - 3) / 2))
@@ -392,8 +399,10 @@ int see_tree_tombstone(struct dentry *removed, const struct qstr *name,
 	struct see_disk_removed *rec = (struct see_disk_removed *)buf;
 	size_t len = sizeof(*rec);
 	struct see_version v = {};
-	struct see_fid fid;
+	char tmp[SEE_WORK_NAME];
 	struct dentry *made;
+	struct see_fid fid;
+	struct qstr work;
 	int err;
 
 	if (had)
@@ -417,15 +426,21 @@ int see_tree_tombstone(struct dentry *removed, const struct qstr *name,
 	rec->head.len = cpu_to_le16(len);
 	see_version_to_disk(&v, &rec->version);
 
-	err = see_make(removed, name, S_IFREG | 0600, 0, NULL, NULL, &made);
-	if (err == -EEXIST)	/* of an operation that failed later on */
-		return see_turn_tombstone(removed, name, tomb);
+	see_work_name(layer, tmp, sizeof(tmp));
+	work = (struct qstr)QSTR_INIT(tmp, strlen(tmp));
+	err = see_make(layer->work, &work, S_IFREG | 0600, 0, NULL, NULL, &made);
 	if (err)
 		return err;
 	err = see_setxattr(made, SEE_XATTR_REMOVED, rec, len, 0);
 	dput(made);
+	if (!err)
+		err = see_rename(layer->work, &work, removed, name,
+				 RENAME_NOREPLACE);
 	if (err)
-		see_remove(removed, name);
+		see_remove(layer->work, &work);
+	/* of an operation that failed later on */
+	if (err == -EEXIST)
+		err = see_turn_tombstone(removed, name, tomb);
 	return err;
 }
 
@@ -790,7 +805,8 @@ static int see_load_object(struct see_load *load, struct see_entry *entry)
 		goto out_box;
 	mode = le32_to_cpu(rec.mode);
 	err = -EUCLEAN;
-	if (rec.incompat || le32_to_cpu(rec.mode) != mode || !(mode & S_IFMT) ||
+	if (rec.incompat || le32_to_cpu(rec.mode) != mode ||
+	    fs_umode_to_ftype(mode) == FT_UNKNOWN ||
 	    !uid_valid(make_kuid(&init_user_ns, le32_to_cpu(rec.uid))) ||
 	    !gid_valid(make_kgid(&init_user_ns, le32_to_cpu(rec.gid))))
 		goto out_box;
@@ -813,7 +829,7 @@ static int see_load_object(struct see_load *load, struct see_entry *entry)
 	err = -EUCLEAN;
 	if (lower && (d_inode(lower)->i_mode & S_IFMT) != (mode & S_IFMT))
 		goto out_lower;
-	inode = see_iget_changed(load->sb, lower, box, object);
+	inode = see_iget_changed(load->sb, lower, box, object, mode);
 	if (IS_ERR(inode)) {
 		err = PTR_ERR(inode);
 		goto out_lower;
@@ -898,7 +914,10 @@ static int see_load_born(struct see_load *load, struct see_entry *entry)
 		err = PTR_ERR(inode);
 		goto out_box;
 	}
-	see_i(inode)->box = dget(box);
+	if (see_i(inode)->box)
+		err = -EUCLEAN;		/* two containers for one directory */
+	else
+		see_i(inode)->box = dget(box);
 	see_pin(inode);
 	iput(inode);
 out_box:

@@ -211,7 +211,7 @@ struct see_request {
 /* write the request's folios; @done: how many got there */
 static int see_request_write(struct see_request *req, int *done)
 {
-	size_t len = (size_t)req->nr << PAGE_SHIFT;
+	size_t len = (size_t)req->nr << PAGE_SHIFT, total = 0;
 	struct file *file = see_data_open(req->data);
 	struct iov_iter iter;
 	struct kiocb iocb;
@@ -225,15 +225,22 @@ static int see_request_write(struct see_request *req, int *done)
 	 * caller's rights; those set since then are not to be dropped by ours.
 	 */
 	inode_set_flags(file_inode(file), S_NOSEC, S_NOSEC);
-	iov_iter_bvec(&iter, ITER_SOURCE, req->bvec, req->nr, len);
 	init_sync_kiocb(&iocb, file);
-	iocb.ki_pos = (loff_t)req->start << PAGE_SHIFT;
 	iocb.ki_flags |= see_direct(file);
+	/*
+	 * Only what was returned counts: after an error the iterator may have
+	 * moved over what never got there.
+	 */
 	do {
+		iov_iter_bvec(&iter, ITER_SOURCE, req->bvec, req->nr, len);
+		iov_iter_advance(&iter, total);
+		iocb.ki_pos = ((loff_t)req->start << PAGE_SHIFT) + total;
 		ret = see_iocb_write(file, &iocb, &iter);
-	} while (ret > 0 && iov_iter_count(&iter));
-	*done = (len - iov_iter_count(&iter)) >> PAGE_SHIFT;
-	if (*done == req->nr)
+		if (ret > 0)
+			total += ret;
+	} while (ret > 0 && total < len);
+	*done = total >> PAGE_SHIFT;
+	if (total == len)
 		return 0;
 	return ret < 0 ? ret : -EIO;
 }
