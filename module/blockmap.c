@@ -19,9 +19,11 @@
  * Called by file.c, pages.c and writeback.c.
  */
 #include <linux/fs.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "blockmap.h"
+#include "data.h"
 
 /* ---- struct see_data ---- */
 
@@ -52,6 +54,9 @@ struct see_data *see_data_get(struct inode *inode)
 	}
 	return data;
 }
+
+/* chunks of zeros that one call may make, of 64 MiB each */
+#define SEE_ZERO_CHUNKS	1024
 
 static struct see_chunk *see_chunk(struct see_data *data, pgoff_t block)
 {
@@ -199,6 +204,17 @@ bool see_map_private(struct see_data *data, pgoff_t block)
 	return private;
 }
 
+/* the first block from @block on that lies in a chunk */
+static pgoff_t see_chunk_start(struct see_data *data, pgoff_t block)
+{
+	unsigned long i = block / SEE_CHUNK;
+
+	if (!xa_find(&data->chunks, &i, ULONG_MAX, XA_PRESENT) ||
+	    i > ULONG_MAX / SEE_CHUNK)
+		return ULONG_MAX;
+	return max_t(pgoff_t, block, i * SEE_CHUNK);
+}
+
 /* the first of @chunk's bits from @bit to @end that is private, or is not */
 static unsigned int see_chunk_next(const struct see_chunk *chunk, unsigned int bit,
 				   unsigned int end, bool private)
@@ -237,6 +253,13 @@ loff_t see_map_run(struct inode *inode, loff_t pos, loff_t end, bool *host)
 	*host = pos < limit;
 	if (!*host)
 		return end;
+	if (data && !see_chunk(data, block)) {
+		pgoff_t next = see_chunk_start(data, block);
+
+		if (next < (end - 1) >> PAGE_SHIFT)
+			end = (loff_t)next << PAGE_SHIFT;
+		return min(end, limit) > pos ? min(end, limit) : pos + 1;
+	}
 	if (!data)
 		return min(end, limit);
 
@@ -396,30 +419,29 @@ void see_map_clear(struct see_data *data, pgoff_t first, pgoff_t end)
 	}
 }
 
-/* blocks @first to @end are zeros; all chunks are there */
+/* blocks @first to @end are zeros, as far as there are chunks */
 static void see_map_set_zero(struct see_data *data, pgoff_t first, pgoff_t end)
 {
-	while (first < end) {
-		unsigned int from = first % SEE_CHUNK;
-		unsigned int to = min_t(pgoff_t, end - first + from, SEE_CHUNK);
+	struct see_chunk *chunk;
+	unsigned long i;
 
-		see_chunk_clear(data, see_chunk(data, first), from, to, true);
-		first += to - from;
+	if (first >= end)
+		return;
+	xa_for_each_range(&data->chunks, i, chunk, first / SEE_CHUNK,
+			  (end - 1) / SEE_CHUNK) {
+		pgoff_t base = i * SEE_CHUNK;
+
+		see_chunk_clear(data, chunk, first > base ? first - base : 0,
+				min_t(pgoff_t, end - base, SEE_CHUNK), true);
 	}
 }
 
-static int see_map_alloc(struct see_data *data, pgoff_t first, pgoff_t end)
+/* do zeros from block @first to @end leave nothing of the host behind it? */
+static bool see_map_tail(struct see_data *data, pgoff_t first, pgoff_t end)
 {
-	pgoff_t i;
+	pgoff_t limit = DIV_ROUND_UP_ULL(data->limit, PAGE_SIZE);
 
-	for (i = first / SEE_CHUNK; first < end && i <= (end - 1) / SEE_CHUNK; i++) {
-		struct see_chunk *chunk = see_chunk_get(data, i * SEE_CHUNK);
-
-		if (IS_ERR(chunk))
-			return PTR_ERR(chunk);
-		cond_resched();
-	}
-	return 0;
+	return first < limit && end >= limit;
 }
 
 /**
@@ -427,12 +449,41 @@ static int see_map_alloc(struct see_data *data, pgoff_t first, pgoff_t end)
  * @data: of the file; i_rwsem is held
  * @first: first block
  * @end: the block behind the last one
+ *
+ * Zeros up to the end of the host's bytes are free: they move the limit.
+ * Others need chunks, each of them memory and a record on disk, which is why
+ * their number is bounded.
+ *
+ * Return: 0 or an error; -EOPNOTSUPP if the range is too large.
  */
 int see_map_prepare_zero(struct see_data *data, pgoff_t first, pgoff_t end)
 {
-	pgoff_t limit = DIV_ROUND_UP_ULL(data->limit, PAGE_SIZE);
+	pgoff_t limit = DIV_ROUND_UP_ULL(data->limit, PAGE_SIZE), i, last;
+	int err;
 
-	return see_map_alloc(data, first, min(end, limit));
+	end = min(end, limit);
+	if (first >= end || see_map_tail(data, first, end))
+		return 0;
+	i = first / SEE_CHUNK;
+	last = (end - 1) / SEE_CHUNK;
+	if (last - i >= SEE_ZERO_CHUNKS)
+		return -EOPNOTSUPP;
+	for (; i <= last; i++) {
+		struct see_chunk *chunk;
+
+		if (xa_load(&data->chunks, i))
+			continue;
+		err = see_space_check(see_layer(data->inode->i_sb), SEE_MAP_RECORD);
+		if (err)
+			return err;
+		chunk = see_chunk_get(data, i * SEE_CHUNK);
+		if (IS_ERR(chunk))
+			return PTR_ERR(chunk);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
 }
 
 /**
@@ -447,37 +498,31 @@ void see_map_zero(struct see_data *data, pgoff_t first, pgoff_t end)
 {
 	pgoff_t limit = DIV_ROUND_UP_ULL(data->limit, PAGE_SIZE);
 
-	/* beyond the limit what is not private is zeros: no chunk is needed */
+	/*
+	 * Beyond the limit what is not private is zeros: no chunk is needed.
+	 * Records reach the disk before the limit does, so that blocks that
+	 * were private have to be zeros in theirs, not the host's.
+	 */
 	see_map_set_zero(data, first, min(end, limit));
 	see_map_clear(data, max(first, limit), end);
+	if (see_map_tail(data, first, end)) {
+		spin_lock(&data->lock);
+		data->limit = min(data->limit, (loff_t)first << PAGE_SHIFT);
+		data->dirty = true;
+		spin_unlock(&data->lock);
+	}
 }
 
 /**
- * see_map_hole - the host has zeros there, which are to stay
+ * see_map_next - where a hole may end
  * @data: of the file
- * @first: first block
- * @end: the block behind the last one
+ * @block: beyond the limit, and not private
  *
- * Blocks that are private already are left alone.
+ * Return: the next block that may be private, or ULONG_MAX.
  */
-int see_map_hole(struct see_data *data, pgoff_t first, pgoff_t end)
+pgoff_t see_map_next(struct see_data *data, pgoff_t block)
 {
-	int err = see_map_alloc(data, first, end);
-
-	for (; !err && first < end; first++) {
-		struct see_chunk *chunk = see_chunk(data, first);
-		unsigned int bit = first % SEE_CHUNK;
-
-		spin_lock(&data->lock);
-		if (!test_bit(bit, chunk->pend) && !test_bit(bit, chunk->data)) {
-			set_bit(bit, chunk->zero);
-			chunk->dirty = true;
-			data->dirty = true;
-		}
-		spin_unlock(&data->lock);
-		cond_resched();
-	}
-	return err;
+	return see_chunk_start(data, block + 1);
 }
 
 /**
@@ -513,7 +558,7 @@ void see_map_grown(struct see_data *data)
 
 /**
  * see_map_alone - nothing of the host is needed any more
- * @data: of the file, every block of it private
+ * @data: of the file, every block of it private, or zeros on the host
  */
 void see_map_alone(struct see_data *data)
 {

@@ -131,7 +131,7 @@ void see_map_pend(struct see_data *data, pgoff_t block, bool reserved);
 void see_map_done(struct see_data *data, pgoff_t block);
 int see_map_prepare_zero(struct see_data *data, pgoff_t first, pgoff_t end);
 void see_map_zero(struct see_data *data, pgoff_t first, pgoff_t end);
-int see_map_hole(struct see_data *data, pgoff_t first, pgoff_t end);
+pgoff_t see_map_next(struct see_data *data, pgoff_t block);
 void see_map_clear(struct see_data *data, pgoff_t first, pgoff_t end);
 void see_map_cut(struct see_data *data, loff_t size);
 void see_map_grown(struct see_data *data);
@@ -147,7 +147,6 @@ int see_map_load(struct see_data *data, struct file *file);
 /* space.c */
 int see_space_reserve(struct see_layer *layer, long blocks);
 void see_space_release(struct see_layer *layer, long blocks, bool unused);
-int see_space_check(struct see_layer *layer, loff_t bytes);
 
 /* pages.c */
 int see_zero_part(struct inode *inode, loff_t from, size_t len);

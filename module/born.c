@@ -16,16 +16,19 @@
 #include <linux/falloc.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/sizes.h>
 #include <linux/splice.h>
+#include <linux/stat.h>
 #include <linux/uio.h>
 
 #include "blockmap.h"
 #include "compat_data.h"
+#include "data.h"
 #include "inode.h"
 
 /* what the user's iocb asks for and the private file is to do */
-#define SEE_IOCB_FLAGS \
-	(IOCB_DIRECT | IOCB_APPEND | IOCB_DSYNC | IOCB_SYNC | IOCB_NOWAIT)
+#define SEE_IOCB_FLAGS	(IOCB_DIRECT | IOCB_APPEND | IOCB_DSYNC | IOCB_SYNC)
 
 #define SEE_OPEN_KEEP	~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC)
 
@@ -109,12 +112,55 @@ static void see_born_end(struct file *file)
 	inode_unlock(file_inode(file));
 }
 
-/* files that grow leave the host its floor; overwriting takes nothing */
-static int see_born_room(struct inode *inode, loff_t end)
-{
-	loff_t size = i_size_read(inode);
+/* the most that one splice takes: its room is asked for before */
+#define SEE_SPLICE_MAX	SZ_1M
 
-	return end > size ? see_space_check(see_layer(inode->i_sb), end - size) : 0;
+/* are there fewer blocks than the size needs? */
+static bool see_born_sparse(struct see_layer *layer, struct dentry *dentry)
+{
+	struct path path = { .mnt = layer->priv.mnt, .dentry = dentry };
+	struct kstat stat;
+
+	/* i_blocks alone lacks what is allocated late */
+	return vfs_getattr_nosec(&path, &stat, STATX_SIZE | STATX_BLOCKS,
+				 AT_STATX_SYNC_AS_STAT) ||
+	       stat.blocks << 9 < stat.size;
+}
+
+/* may bytes @pos to @end, which are not beyond the end of the file, take space? */
+static bool see_born_fills(struct file *file, loff_t pos, loff_t end)
+{
+	struct inode *inode = file_inode(file);
+	struct file *real = file->private_data;
+	const struct cred *old;
+	loff_t hole;
+
+	if (pos >= end)
+		return false;
+	/* where blocks can be shared, new ones are taken in their place */
+	if (real->f_op->remap_file_range)
+		return true;
+	if (!see_born_sparse(see_layer(inode->i_sb), see_priv(inode)))
+		return false;
+	old = see_override(file);
+	hole = vfs_llseek(real, pos, SEEK_HOLE);
+	revert_creds(old);
+	return hole < end;
+}
+
+/*
+ * Whatever takes space leaves the host its floor: what is appended, but not the
+ * hole before it, and what fills holes.  Overwriting takes nothing.
+ */
+static int see_born_room(struct file *file, loff_t pos, u64 len)
+{
+	struct inode *inode = file_inode(file);
+	loff_t size = i_size_read(inode);
+	u64 over = pos < size ? min_t(u64, size - pos, len) : 0, need = len - over;
+
+	if (see_born_fills(file, pos, pos + over))
+		need += over;
+	return need ? see_space_check(see_layer(inode->i_sb), need) : 0;
 }
 
 ssize_t see_born_write_iter(struct kiocb *iocb, struct iov_iter *from)
@@ -135,9 +181,8 @@ ssize_t see_born_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	ret = see_born_begin(file);
 	if (ret)
 		return ret;
-	/* only what is appended counts, not a hole before it */
 	pos = iocb->ki_flags & IOCB_APPEND ? i_size_read(inode) : iocb->ki_pos;
-	ret = see_born_room(inode, min_t(loff_t, i_size_read(inode), pos) + len);
+	ret = see_born_room(file, pos, len);
 	if (!ret) {
 		old = see_override(file);
 		ret = see_iocb_write(real.ki_filp, &real, from);
@@ -177,8 +222,8 @@ ssize_t see_born_splice_write(struct pipe_inode_info *pipe, struct file *out,
 	ret = see_born_begin(out);
 	if (ret)
 		return ret;
-	ret = see_born_room(file_inode(out),
-			    min_t(loff_t, i_size_read(file_inode(out)), *ppos) + len);
+	len = min_t(size_t, len, SEE_SPLICE_MAX);
+	ret = see_born_room(out, *ppos, len);
 	if (!ret) {
 		old = see_override(out);
 		file_start_write(real);
@@ -209,7 +254,7 @@ long see_born_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 	err = see_born_begin(file);
 	if (err)
 		return err;
-	if (!(mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_INSERT_RANGE)))
+	if (!(mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE)))
 		err = see_space_check(see_layer(inode->i_sb), len);
 	if (!err) {
 		old = see_override(file);
@@ -220,12 +265,68 @@ long see_born_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 	return err;
 }
 
+static struct see_layer *see_mapped_layer(const struct vm_fault *vmf)
+{
+	/* the file of the mapping keeps our mount, and so the layer */
+	return container_of(vmf->vma->vm_ops, struct see_layer, shared.ops);
+}
+
+static vm_fault_t see_born_fault(struct vm_fault *vmf)
+{
+	struct see_layer *layer = see_mapped_layer(vmf);
+
+	if (READ_ONCE(layer->dead))
+		return VM_FAULT_SIGBUS;
+	return layer->shared.real->fault(vmf);
+}
+
+/* a store may fill a hole, and nothing that would tell is legal under mmap_lock */
+static vm_fault_t see_born_mkwrite(struct vm_fault *vmf)
+{
+	struct see_layer *layer = see_mapped_layer(vmf);
+	struct dentry *dentry;
+	bool sparse;
+
+	if (READ_ONCE(layer->dead))
+		return VM_FAULT_SIGBUS;
+	dentry = d_find_any_alias(file_inode(vmf->vma->vm_file));
+	sparse = !dentry || see_born_sparse(layer, dentry);
+	dput(dentry);
+	if (sparse && see_space_check(layer, PAGE_SIZE))
+		return VM_FAULT_SIGBUS;
+	return layer->shared.real->page_mkwrite(vmf);
+}
+
+/* put our functions before those of @vma; a file system has one set of them */
+static int see_born_share(struct see_layer *layer, struct vm_area_struct *vma)
+{
+	static DEFINE_SPINLOCK(lock);
+	struct see_shared *shared = &layer->shared;
+
+	spin_lock(&lock);
+	if (!shared->real) {
+		shared->ops = *vma->vm_ops;
+		shared->ops.fault = see_born_fault;
+		shared->ops.page_mkwrite = see_born_mkwrite;
+		shared->real = vma->vm_ops;
+	}
+	spin_unlock(&lock);
+	if (shared->real != vma->vm_ops)
+		return -ENODEV;
+	vma->vm_ops = &shared->ops;
+	return 0;
+}
+
 int see_born_mmap(struct file *file, struct vm_area_struct *vma)
 {
+	struct see_layer *layer = see_layer(file_inode(file)->i_sb);
 	int err;
 
-	err = see_mmap_shown(file->private_data, vma,
-			     see_layer(file_inode(file)->i_sb)->cred);
+	err = see_mmap_shown(file->private_data, vma, layer->cred);
+	/* tmpfs has none: it cannot tell a store from a load, and takes memory */
+	if (!err && vma->vm_flags & VM_MAYSHARE && vma->vm_ops &&
+	    vma->vm_ops->page_mkwrite)
+		err = see_born_share(layer, vma);
 	file_accessed(file);
 	return err;
 }
@@ -240,8 +341,7 @@ ssize_t see_born_copy(struct file *real_in, loff_t pos_in, struct file *out,
 	ret = see_born_begin(out);
 	if (ret)
 		return ret;
-	ret = see_born_room(file_inode(out),
-			    min_t(loff_t, i_size_read(file_inode(out)), pos_out) + len);
+	ret = see_born_room(out, pos_out, len);
 	if (!ret) {
 		old = see_override(out);
 		ret = vfs_copy_file_range(real_in, pos_in, out->private_data, pos_out,

@@ -2,15 +2,13 @@
 /*
  * Make a file independent of a host object that goes away
  *
- * Owns nothing: dirties pages through pages.c, marks holes in blockmap.c, and
- * lets writeback.c make it durable.  Called from the layer's work queue, never
- * in a task of the host.
+ * Owns nothing: dirties pages through pages.c, and lets writeback.c make it
+ * durable.  Holes cost nothing, neither memory nor a record of the map.  Called
+ * from the layer's work queue, never in a task of the host.
  */
-#include <linux/backing-dev.h>
 #include <linux/fs.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
-#include <linux/writeback.h>
 
 #include "blockmap.h"
 #include "data.h"
@@ -64,11 +62,12 @@ static int see_complete_stride(struct inode *inode, struct see_data *data, loff_
 		from = data->limit;
 	if (from < 0)
 		from = pos;
-	from = min3(from, data->limit, pos + ((loff_t)SEE_CHUNK << PAGE_SHIFT));
+	from = min(from, data->limit);
 	end = from == data->limit ? DIV_ROUND_UP_ULL(from, PAGE_SIZE) : from >> PAGE_SHIFT;
 	if (end > block) {
+		/* what is nobody's is zeros as soon as the host is not needed */
 		*next = (loff_t)end << PAGE_SHIFT;
-		return see_map_hole(data, block, end);
+		return 0;
 	}
 	end = min_t(pgoff_t, block + SEE_STRIDE, DIV_ROUND_UP_ULL(data->limit, PAGE_SIZE));
 	*next = (loff_t)end << PAGE_SHIFT;
@@ -80,14 +79,16 @@ static int see_complete_stride(struct inode *inode, struct see_data *data, loff_
  * @inode: a changed host file whose host object is about to go
  *
  * Afterwards the lower is not needed any more, and all is durable.  Writers are
- * locked out for a stride at a time.
+ * locked out for a stride at a time.  Each stride is written back here: at
+ * unmount s_umount is held, so that the flusher cannot do it, and who waited
+ * for it to would wait for ever.
  *
  * Context: takes i_rwsem.
  */
 int see_data_complete(struct inode *inode)
 {
 	struct see_data *data;
-	loff_t pos = 0, limit;
+	loff_t pos = 0, start, limit;
 	int err;
 
 	inode_lock(inode);
@@ -97,12 +98,16 @@ int see_data_complete(struct inode *inode)
 		return err;
 	data = see_part(inode);
 	do {
+		start = pos;
 		inode_lock(inode);
 		limit = data->limit;
 		if (pos < limit)
 			err = see_complete_stride(inode, data, pos, &pos);
 		inode_unlock(inode);
-		balance_dirty_pages_ratelimited(inode->i_mapping);
+		if (!err && start < pos)
+			err = filemap_write_and_wait_range(inode->i_mapping, start,
+							   pos - 1);
+		cond_resched();
 		if (!err && fatal_signal_pending(current))
 			err = -EINTR;
 	} while (!err && pos < limit);

@@ -19,6 +19,9 @@
  *  - see_persist() writes attributes but never the size to the private object
  *    of a host file, and writes them if SEE_I_ATTRDIRTY is set, which writeback
  *    sets because its writes move the private object's times.
+ *  - Whoever makes a name or sets an xattr in the private tree for the SEE calls
+ *    see_space_check(layer, SEE_BLOCK_SIZE) before: outside see_begin(), since
+ *    it may ask the private file system (statfs).
  *  - The superblock has a bdi of its own (super_setup_bdi()), SB_I_STABLE_WRITES
  *    and s_blocksize == SEE_BLOCK_SIZE.
  */
@@ -40,5 +43,8 @@ int see_data_complete(struct inode *inode);
 int see_data_sync(struct inode *inode);
 void see_data_evict(struct inode *inode);
 blkcnt_t see_data_blocks(struct inode *inode);
+
+/* one block for each name, container, record or xattr that is made */
+int see_space_check(struct see_layer *layer, u64 bytes);
 
 #endif /* SEE_DATA_H */

@@ -247,6 +247,9 @@ static ssize_t see_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		return -EIO;
 	if (!iov_iter_count(to))
 		return 0;
+	/* io_uring asks even those who do not offer it */
+	if (iocb->ki_flags & IOCB_NOWAIT)
+		return -EAGAIN;
 	if (see_born(inode))
 		return see_born_read_iter(iocb, to);
 	if (!see_ours(inode))
@@ -263,6 +266,8 @@ static ssize_t see_splice_read(struct file *in, loff_t *ppos,
 	struct file *real;
 	bool host = true;
 
+	if (see_dead(inode))
+		return -EIO;
 	if (see_born(inode))
 		return see_born_splice_read(in, ppos, pipe, len, flags);
 	if (see_ours(inode)) {
@@ -303,12 +308,16 @@ static ssize_t see_write_locked(struct kiocb *iocb, struct iov_iter *from)
 	int err;
 
 	iocb->ki_flags &= ~IOCB_DIRECT;
-	see_data_refresh(inode);
+	if (!iov_iter_count(from))
+		return 0;
+	/* from here on the size is the SEE's: an append knows where */
+	err = see_change(file);
+	if (err)
+		return err;
 	ret = generic_write_checks(iocb, from);
 	if (ret <= 0)
 		return ret;
-	err = see_change(file);
-	if (!err && iocb->ki_pos + iov_iter_count(from) > i_size_read(inode))
+	if (iocb->ki_pos + iov_iter_count(from) > i_size_read(inode))
 		err = see_zero_tail(inode, i_size_read(inode));
 	if (err)
 		return err;
@@ -323,6 +332,8 @@ static ssize_t see_write_iter(struct kiocb *iocb, struct iov_iter *from)
 
 	if (see_dead(inode))
 		return -EIO;
+	if (iocb->ki_flags & IOCB_NOWAIT)
+		return -EAGAIN;
 	if (see_born(inode))
 		return see_born_write_iter(iocb, from);
 	inode_lock(inode);
@@ -365,6 +376,8 @@ static ssize_t see_splice_write(struct pipe_inode_info *pipe, struct file *out,
 	struct kiocb iocb;
 	ssize_t ret;
 
+	if (see_dead(inode))
+		return -EIO;
 	if (see_born(inode))
 		return see_born_splice_write(pipe, out, ppos, len, flags);
 	inode_lock(inode);
@@ -389,6 +402,8 @@ static int see_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 	struct inode *inode = file_inode(file);
 	int err, err2;
 
+	if (see_dead(inode))
+		return -EIO;
 	if (see_born(inode))
 		return see_born_fsync(file, start, end, datasync);
 	/* the whole file: size and map are one, and say more than a range */
@@ -421,6 +436,8 @@ static long see_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 	struct inode *inode = file_inode(file);
 	int err;
 
+	if (see_dead(inode))
+		return -EIO;
 	if (see_born(inode))
 		return see_born_fallocate(file, mode, off, len);
 	/* what no file system below could do for a file that it has a part of */
@@ -456,6 +473,14 @@ static loff_t see_seek_host(struct file *file, loff_t pos, loff_t end, int whenc
 	return clamp(ret, pos, end);
 }
 
+/* @pos is in a hole: where the next block begins that need not be in it */
+static loff_t see_seek_next(struct see_data *data, loff_t pos, loff_t size)
+{
+	pgoff_t next = data ? see_map_next(data, pos >> PAGE_SHIFT) : ULONG_MAX;
+
+	return next > size >> PAGE_SHIFT ? size : (loff_t)next << PAGE_SHIFT;
+}
+
 /*
  * Data or hole from @pos on: the map decides for what is private, the lower
  * for the rest.  What is pending or in the private file is data.
@@ -482,6 +507,8 @@ static loff_t see_seek(struct file *file, loff_t pos, int whence)
 			hole = !data || !see_map_placed(data, pos >> PAGE_SHIFT);
 			if (hole ? whence == SEEK_HOLE : whence == SEEK_DATA)
 				return pos;
+			if (hole)
+				end = see_seek_next(data, pos, size);
 		}
 		pos = end;
 		if (fatal_signal_pending(current))
@@ -517,6 +544,8 @@ static int see_mmap(struct file *file, struct vm_area_struct *vma)
 	struct inode *inode = file_inode(file);
 	struct file *real;
 
+	if (see_dead(inode))
+		return -EIO;
 	if (see_born(inode))
 		return see_born_mmap(file, vma);
 	/*
@@ -572,6 +601,8 @@ static ssize_t see_copy_file_range(struct file *in, loff_t pos_in, struct file *
 	struct file *real = see_whole(in);
 	ssize_t ret = -EOPNOTSUPP;
 
+	if (see_dead(file_inode(out)))
+		return -EIO;
 	/* across layers neither's credentials are right for both */
 	if (file_inode(in)->i_sb != file_inode(out)->i_sb)
 		return -EXDEV;
@@ -587,6 +618,8 @@ static loff_t see_remap_file_range(struct file *in, loff_t pos_in, struct file *
 {
 	struct file *real = see_whole(in);
 
+	if (see_dead(file_inode(out)))
+		return -EIO;
 	if (flags & ~(REMAP_FILE_DEDUP | REMAP_FILE_ADVISORY))
 		return -EINVAL;
 	if (IS_ERR(real))

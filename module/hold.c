@@ -220,27 +220,6 @@ static int see_box_one(struct inode *inode)
 	return err;
 }
 
-/* the table of a directory, in memory */
-static int see_names_one(struct inode *dir)
-{
-	struct see_inode *si = see_i(dir);
-	struct see_names *names;
-	int err = 0;
-
-	if (see_names(dir))
-		return 0;
-	mutex_lock(&si->lock);
-	if (!si->names) {
-		names = see_names_alloc();
-		if (names)
-			smp_store_release(&si->names, names);
-		else
-			err = -ENOMEM;
-	}
-	mutex_unlock(&si->lock);
-	return err;
-}
-
 static bool see_to_follow(const struct inode *inode)
 {
 	return see_i(inode)->parent && !see_test(inode, SEE_I_FOLLOWED) &&
@@ -260,13 +239,13 @@ static int see_follow_one(struct inode *inode)
 	if (!see_to_follow(inode))
 		return 0;
 	name = (struct qstr)QSTR_INIT(si->name, strlen(si->name));
-	err = see_names_one(parent);
+	err = see_names_make(parent, GFP_KERNEL_ACCOUNT);
 	if (err)
 		return err;
 	err = see_sub(parent, SEE_SUB_FOLLOW, &sub);
 	if (err)
 		return err;
-	entry = see_name_alloc(&name);
+	entry = see_name_alloc(&name, GFP_KERNEL_ACCOUNT);
 	if (IS_ERR(entry))
 		return PTR_ERR(entry);
 	entry->kind = SEE_NAME_FOLLOW;
@@ -339,7 +318,7 @@ int see_dir_prepare(struct inode *dir)
 	} else {
 		err = see_place(dir);
 	}
-	return err ?: see_names_one(dir);
+	return err ?: see_names_make(dir, GFP_KERNEL_ACCOUNT);
 }
 
 static const char * const see_sub_name[SEE_NR_SUBS] = {
@@ -464,6 +443,34 @@ int see_persist(struct inode *inode)
 	}
 	memalloc_nofs_restore(nofs);
 	return err;
+}
+
+/**
+ * see_come_back - a changed object has the name that it follows from now on
+ * @inode: changed object that the host just dropped
+ *
+ * In memory, at once; see_keep() makes it last.
+ *
+ * Context: may be called under locks of the host; waits for nothing.
+ */
+void see_come_back(struct inode *inode)
+{
+	struct see_inode *si = see_i(inode);
+	struct see_name *entry;
+	struct qstr name;
+
+	if (!test_bit(SEE_I_ATTRS, &si->flags) || !see_to_follow(inode))
+		return;
+	name = (struct qstr)QSTR_INIT(si->name, strlen(si->name));
+	if (see_names_make(si->parent, GFP_NOWAIT))
+		return;
+	entry = see_name_alloc(&name, GFP_NOWAIT);
+	if (IS_ERR(entry))
+		return;
+	entry->kind = SEE_NAME_FOLLOW;
+	entry->target = inode;
+	see_names_set(si->parent, entry);
+	see_distrust(inode, si->parent, si->name);
 }
 
 /**

@@ -59,6 +59,7 @@ int __see_persist(struct inode *inode);
 int see_box(struct inode *inode);
 int see_dir_prepare(struct inode *dir);
 int see_sub(struct inode *dir, int which, struct dentry **sub);
+void see_come_back(struct inode *inode);
 int see_keep(struct inode *inode);
 
 #endif /* SEE_INODE_H */

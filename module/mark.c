@@ -66,7 +66,7 @@ static void see_host_dropped(struct inode *inode)
 
 	if (test_and_set_bit(SEE_I_GONE, &si->flags))
 		return;
-	/* held only as the parent of nothing, or for a name that went too */
+	see_come_back(inode);
 	w = kmalloc(sizeof(*w), GFP_NOWAIT);
 	if (!w)
 		return;		/* unmount completes what is left */

@@ -92,7 +92,7 @@ static int see_side_init(struct see_side *side, struct inode *dir,
 		side->kind = SEE_NAME_NONE;
 	if (side->kind == SEE_NAME_NONE && see_born(dir) && side->inode)
 		side->kind = SEE_NAME_BORN;
-	side->entry = see_name_alloc(&dentry->d_name);
+	side->entry = see_name_alloc(&dentry->d_name, GFP_KERNEL_ACCOUNT);
 	return PTR_ERR_OR_ZERO(side->entry);
 }
 
@@ -683,7 +683,7 @@ static int see_link_here(struct see_side *side)
 	see_unmark(side);
 	see_record(side, SEE_NAME_LINKED, inode);
 	side->kind = SEE_NAME_LINKED;
-	side->entry = see_name_alloc(&side->dentry->d_name);
+	side->entry = see_name_alloc(&side->dentry->d_name, GFP_KERNEL_ACCOUNT);
 	return PTR_ERR_OR_ZERO(side->entry);
 }
 
@@ -911,7 +911,7 @@ static int see_rename_op(struct mnt_idmap *idmap, struct inode *old_dir,
 	if (flags & RENAME_WHITEOUT) {
 		s.kind = SEE_NAME_ABSENT;
 		if (!s.entry)
-			s.entry = see_name_alloc(&old->d_name);
+			s.entry = see_name_alloc(&old->d_name, GFP_KERNEL_ACCOUNT);
 		err = PTR_ERR_OR_ZERO(s.entry);
 		if (!err)
 			err = see_whiteout(&s);

@@ -13,18 +13,31 @@
 #include "inode.h"
 #include "names.h"
 
-struct see_names *see_names_alloc(void)
+/**
+ * see_names_make - give a directory its table
+ * @dir: the directory
+ * @gfp: how to allocate
+ *
+ * Context: any that @gfp allows; no lock is needed.
+ */
+int see_names_make(struct inode *dir, gfp_t gfp)
 {
-	struct see_names *names = kzalloc(sizeof(*names), GFP_KERNEL_ACCOUNT);
+	struct see_names *names;
 
-	if (names) {
-		spin_lock_init(&names->lock);
-		names->by_name = RB_ROOT;
-		names->by_id = RB_ROOT;
-		names->next_id = 1;
-		names->gen = 1;
-	}
-	return names;
+	if (see_names(dir))
+		return 0;
+	names = kzalloc(sizeof(*names), gfp);
+	if (!names)
+		return -ENOMEM;
+	spin_lock_init(&names->lock);
+	names->by_name = RB_ROOT;
+	names->by_id = RB_ROOT;
+	names->next_id = 1;
+	names->gen = 1;
+	/* whoever is second takes the first one's */
+	if (cmpxchg(&see_i(dir)->names, NULL, names))
+		kfree(names);
+	return 0;
 }
 
 void see_names_free(struct see_names *names)
@@ -49,14 +62,15 @@ static u32 see_name_hash(const char *name, unsigned int len)
 /**
  * see_name_alloc - an entry for see_names_set(), before the disk is touched
  * @name: 1 to NAME_MAX bytes
+ * @gfp: how to allocate
  */
-struct see_name *see_name_alloc(const struct qstr *name)
+struct see_name *see_name_alloc(const struct qstr *name, gfp_t gfp)
 {
 	struct see_name *entry;
 
 	if (!name->len || name->len > NAME_MAX)
 		return ERR_PTR(-ENAMETOOLONG);
-	entry = kzalloc(sizeof(*entry) + name->len + 1, GFP_KERNEL_ACCOUNT);
+	entry = kzalloc(sizeof(*entry) + name->len + 1, gfp);
 	if (!entry)
 		return ERR_PTR(-ENOMEM);
 	entry->len = name->len;

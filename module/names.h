@@ -88,9 +88,9 @@ static inline struct see_names *see_names(const struct inode *inode)
 	return smp_load_acquire(&see_i(inode)->names);
 }
 
-struct see_names *see_names_alloc(void);
+int see_names_make(struct inode *dir, gfp_t gfp);
 void see_names_free(struct see_names *names);
-struct see_name *see_name_alloc(const struct qstr *name);
+struct see_name *see_name_alloc(const struct qstr *name, gfp_t gfp);
 enum see_name_kind see_names_find(struct inode *dir, const struct qstr *name,
 				  struct see_name *out);
 void see_names_set(struct inode *dir, struct see_name *entry);

@@ -17,6 +17,7 @@
 #include <linux/bvec.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
+#include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/writeback.h>
@@ -77,7 +78,11 @@ static int see_fill_cached(struct file *file, struct folio *folio)
 	return 0;
 }
 
-/* for file systems that fill their page cache some other way, as tmpfs */
+/*
+ * tmpfs, which fills its page cache some other way.  Others that do, or have
+ * none, take the host's i_rwsem here: with them there are no mappings whose
+ * fault could come in the midst of a read of the same file.
+ */
 static int see_fill_read(struct file *file, struct folio *folio)
 {
 	struct bio_vec bvec = { .bv_page = &folio->page, .bv_len = PAGE_SIZE };
@@ -486,6 +491,8 @@ int see_data_setsize(struct inode *inode, loff_t size)
 	struct see_data *data;
 	int err;
 
+	if (see_dead(inode))
+		return -EIO;
 	err = see_map_start(inode);
 	if (err)
 		return err;
@@ -522,6 +529,10 @@ int see_punch(struct inode *inode, loff_t off, loff_t end)
 		last = round_up(end, PAGE_SIZE);
 	if (first > last)
 		return see_zero_part(inode, off, end - off);
+	if (first < last)
+		err = see_map_prepare_zero(data, first >> PAGE_SHIFT, last >> PAGE_SHIFT);
+	if (err)
+		return err;
 	if (off < first)
 		err = see_zero_part(inode, off, min(first, end) - off);
 	if (!err && last < end)
@@ -529,9 +540,6 @@ int see_punch(struct inode *inode, loff_t off, loff_t end)
 	if (err || first >= last)
 		return err;
 
-	err = see_map_prepare_zero(data, first >> PAGE_SHIFT, last >> PAGE_SHIFT);
-	if (err)
-		return err;
 	filemap_invalidate_lock(inode->i_mapping);
 	truncate_pagecache_range(inode, first, last - 1);
 	see_map_zero(data, first >> PAGE_SHIFT, last >> PAGE_SHIFT);
@@ -585,6 +593,8 @@ static vm_fault_t see_page_mkwrite(struct vm_fault *vmf)
 	vm_fault_t ret;
 	int err;
 
+	if (see_dead(inode))
+		return VM_FAULT_SIGBUS;
 	sb_start_pagefault(inode->i_sb);
 	err = see_touch(file_dentry(file));
 	if (!err)
@@ -601,21 +611,44 @@ static vm_fault_t see_page_mkwrite(struct vm_fault *vmf)
 	return ret;
 }
 
+static vm_fault_t see_fault(struct vm_fault *vmf)
+{
+	if (see_dead(file_inode(vmf->vma->vm_file)))
+		return VM_FAULT_SIGBUS;
+	return filemap_fault(vmf);
+}
+
 static const struct vm_operations_struct see_vm_ops = {
-	.fault		= filemap_fault,
+	.fault		= see_fault,
 	.map_pages	= filemap_map_pages,
 	.page_mkwrite	= see_page_mkwrite,
 };
+
+/* may a fault take over the host's bytes?  See see_fill_read(). */
+static bool see_mappable(struct inode *inode)
+{
+	struct inode *lower = see_lower_inode(inode);
+
+	if (!lower)
+		return true;
+	return !IS_DAX(lower) && (lower->i_mapping->a_ops->read_folio ||
+				  lower->i_sb->s_magic == TMPFS_MAGIC);
+}
 
 /**
  * see_data_mmap - map the pages of a host file, ours
  * @file: open file
  * @vma: to be set up
+ *
+ * Return: 0 or an error; -ENODEV if the host's file system cannot fill our
+ * pages in a fault (DAX, overlayfs).
  */
 int see_data_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct inode *inode = file_inode(file);
 
+	if (!see_mappable(inode))
+		return -ENODEV;
 	if (!see_data_get(inode))
 		return -ENOMEM;
 	__see_data_refresh(inode, true);

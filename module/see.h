@@ -88,6 +88,16 @@ struct see_version {
 #define SEE_VERSION_KNOWN	0x4	/* was sampled at all */
 
 /**
+ * struct see_shared - the private file system's vm_ops, with a look at the space
+ * @ops: a copy with our functions; valid if @real is set
+ * @real: what it is a copy of
+ */
+struct see_shared {
+	struct vm_operations_struct ops;
+	const struct vm_operations_struct *real;
+};
+
+/**
  * struct see_layer - one mounted seefs superblock (sb->s_fs_info)
  * @lower: private, read-only, noatime clone of the host mount, and its root
  * @priv: private clone of the mount that holds the private tree, and its root
@@ -105,6 +115,7 @@ struct see_version {
  * @mark: what tells us of host unlinks
  * @wq: work that must not run in a host task (completing copies)
  * @space: what may still be written; space.c
+ * @shared: of shared mappings of born files; born.c
  * @dead: aborted: everything is EIO
  * @samefs: lower and private tree are on one file system: inode numbers of
  *	    both can be shown side by side
@@ -126,6 +137,7 @@ struct see_layer {
 	struct see_mark *mark;
 	struct workqueue_struct *wq;
 	struct see_space space;
+	struct see_shared shared;
 	bool samefs;
 	bool dead;
 	char *lowername;

@@ -13,9 +13,11 @@
  * born.c.
  */
 #include <linux/jiffies.h>
+#include <linux/mm.h>
 #include <linux/statfs.h>
 
 #include "blockmap.h"
+#include "data.h"
 
 /* per cent of the private file system that stay free for the host */
 #define SEE_SPACE_FLOOR		5
@@ -97,13 +99,17 @@ void see_space_release(struct see_layer *layer, long blocks, bool unused)
 /**
  * see_space_check - may the private tree grow by that much?
  * @layer: the layer
- * @bytes: about to be written directly
+ * @bytes: about to be written directly; SEE_BLOCK_SIZE for a name or an xattr
  *
+ * Cheap: asks the private file system once for SEE_SPACE_BATCH blocks or once
+ * a second.
+ *
+ * Context: may sleep; legal under mmap_lock.
  * Return: 0 or -ENOSPC.
  */
-int see_space_check(struct see_layer *layer, loff_t bytes)
+int see_space_check(struct see_layer *layer, u64 bytes)
 {
-	long blocks = (bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	long blocks = (bytes >> PAGE_SHIFT) + !!offset_in_page(bytes);
 
 	return see_space_take(layer, blocks) ? 0 : -ENOSPC;
 }

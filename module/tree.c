@@ -987,7 +987,7 @@ static int see_load_name(struct see_load *load, struct inode *dir,
 	int err = 0;
 
 	see_names_find(dir, &q, &old);
-	name = see_name_alloc(&q);
+	name = see_name_alloc(&q, GFP_KERNEL_ACCOUNT);
 	if (IS_ERR(name))
 		return PTR_ERR(name);
 	name->kind = kind[which];
@@ -1092,9 +1092,9 @@ static int see_load_names(struct see_load *load, struct inode *dir)
 	struct dentry *sub;
 	int i, err;
 
-	si->names = see_names_alloc();
-	if (!si->names)
-		return -ENOMEM;
+	err = see_names_make(dir, GFP_KERNEL_ACCOUNT);
+	if (err)
+		return err;
 	for (i = 0; i < ARRAY_SIZE(order); i++) {
 		sub = see_lookup_priv(si->box, name[order[i]],
 				      strlen(name[order[i]]));

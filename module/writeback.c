@@ -627,10 +627,13 @@ int see_data_load(struct inode *inode)
 		fput(file);
 out:
 	see_below_end(&below);
-	if (!ret)
-		i_size_write(inode, si->lower ? i_size_read(d_inode(si->lower)) :
-						si->first.size);
-	return min(ret, 0);
+	if (ret)
+		return min(ret, 0);
+	if (!si->lower && si->first.size > inode->i_sb->s_maxbytes)
+		return -EUCLEAN;
+	i_size_write(inode, si->lower ? i_size_read(d_inode(si->lower)) :
+					si->first.size);
+	return 0;
 }
 
 /**
