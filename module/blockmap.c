@@ -256,9 +256,9 @@ loff_t see_map_run(struct inode *inode, loff_t pos, loff_t end, bool *host)
 	if (data && !see_chunk(data, block)) {
 		pgoff_t next = see_chunk_start(data, block);
 
-		if (next < (end - 1) >> PAGE_SHIFT)
+		if (next <= (end - 1) >> PAGE_SHIFT)
 			end = (loff_t)next << PAGE_SHIFT;
-		return min(end, limit) > pos ? min(end, limit) : pos + 1;
+		return min(end, limit);
 	}
 	if (!data)
 		return min(end, limit);

@@ -30,6 +30,7 @@
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/mount.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/path.h>
 #include <linux/rbtree.h>

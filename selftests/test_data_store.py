@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """Data: what the private tree holds, what it costs, and what if it is full."""
+import contextlib
 import mmap
 import random
 import time
@@ -37,6 +38,23 @@ def sparse(s, name, size):
         with opened(s.host.path(name), os.O_RDWR | os.O_CREAT) as fd:
             os.ftruncate(fd, size)
     s.host._do(make)
+
+
+@contextlib.contextmanager
+def dirty_limits(**limits):
+    ratios = {}
+    for name in ('dirty_ratio', 'dirty_background_ratio'):
+        with open(f'/proc/sys/vm/{name}') as f:
+            ratios[name] = f.read()
+    try:
+        for name, value in limits.items():
+            with open(f'/proc/sys/vm/{name}', 'w') as f:
+                f.write(str(value))
+        yield
+    finally:
+        for name, value in ratios.items():
+            with open(f'/proc/sys/vm/{name}', 'w') as f:
+                f.write(value)
 
 
 # ---- cost ------------------------------------------------------------------
@@ -189,6 +207,71 @@ def host_drops_the_file(s, how):
     s.see.append('dir/f', 'more')
     for _ in s.stages():
         s.see.holds('dir/f', bytes(data) + b'more')
+
+
+TIB = 1 << 40
+
+
+@test(layer=True)
+def host_drops_a_huge_hole(s):
+    "what is kept of a sparse file costs what was written to it"
+    sparse(s, 'f', TIB)
+    s.see.pwrite('f', b'SEE', TIB // 2)
+    s.host.unlink('f')
+    s.umount()
+    ok(used(s.private) <= 256 << 10, f'{used(s.private)} bytes in the private tree')
+    for _ in s.stages():
+        eq(s.see.stat('f').st_size, TIB, 'size')
+        with s.see.opened('f') as fd:
+            eq(os.lseek(fd, 0, os.SEEK_DATA), TIB // 2, 'first data')
+            eq(os.lseek(fd, TIB // 2, os.SEEK_HOLE), TIB // 2 + PAGE, 'next hole')
+            eq(os.pread(fd, 5, TIB // 2 - 1), b'\0SEE\0', 'around the write')
+            eq(os.pread(fd, PAGE, TIB - PAGE), bytes(PAGE), 'end')
+
+
+@test(layer=True)
+def punch_a_huge_hole(s):
+    "zeros up to the end are free, others are bounded"
+    sparse(s, 'f', TIB)
+
+    def punch(fd, off, end):
+        call('fallocate', fd, 3, ctypes.c_long(off), ctypes.c_long(end - off))
+
+    with s.see.opened('f', os.O_RDWR) as fd:
+        os.pwrite(fd, b'w' * 3 * PAGE, 5 * MIB)
+        os.fsync(fd)
+        before = used(s.private)
+        raises(errno.EOPNOTSUPP, punch, fd, MIB, TIB - MIB)
+        punch(fd, 2 * MIB + 7, 4 * MIB)
+        punch(fd, 5 * MIB + PAGE, TIB)
+        os.fsync(fd)
+    ok(used(s.private) - before <= 64 << 10, f'{used(s.private) - before} bytes more')
+    s.host.pwrite('f', b'host', 3 * MIB)
+    s.host.pwrite('f', b'host', 5 * MIB - 4)
+    for at in (5 * MIB + PAGE, 6 * MIB, TIB // 2, TIB - 4):
+        s.host.pwrite('f', b'host', at)
+    for _ in s.stages():
+        with s.see.opened('f') as fd:
+            eq(os.pread(fd, 4, 3 * MIB), bytes(4), 'first hole')
+            eq(os.pread(fd, PAGE + 8, 5 * MIB - 4), b'host' + b'w' * PAGE + bytes(4),
+               'before the second hole')
+            for at in (6 * MIB, TIB // 2, TIB - 4):
+                eq(os.pread(fd, 4, at), bytes(4), f'at {at}')
+
+
+@test(layer=True)
+def host_drops_a_large_file_at_unmount(s):
+    "to keep it takes more memory than may be dirty, and no flusher comes"
+    size = 48 * MIB
+    data = bytearray(pattern(MIB) * (size // MIB))
+    s.host.write('f', bytes(data))
+    s.see.pwrite('f', b'S', 0)
+    data[:1] = b'S'
+    with dirty_limits(dirty_bytes=8 * MIB, dirty_background_bytes=2 * MIB):
+        s.host.unlink('f')
+        s.umount()
+    s.mount()
+    s.see.holds('f', bytes(data))
 
 
 # ---- what is on disk is not trusted ----------------------------------------
@@ -404,45 +487,69 @@ def enospc_born(s):
                ctypes.c_long(200 * MIB))
 
 
+@test(layer=True, private=('other',), over=('write', 'mmap', 'copy'))
+def enospc_born_holes(s, how):
+    "filling the holes of a sparse file leaves the host its floor, too"
+    size = 48 * MIB
+    s.see.write('new', 'x')
+    s.see.truncate('new', size)
+    s.host.write('from', pattern(64 << 10))
+    fill(s, 8 * MIB)
+
+    def store():
+        with s.see.opened('new', os.O_RDWR) as mine:
+            mapped = mmap.mmap(mine, size)
+            for at in range(0, size, PAGE):
+                mapped[at] = 1
+
+    done = 0
+    with s.see.opened('new', os.O_RDWR) as fd, s.see.opened('from') as source:
+        if how == 'mmap':
+            pid = os.fork()
+            if pid == 0:
+                store()
+                os._exit(0)
+            _, status = os.waitpid(pid, 0)
+            eq(status & 127, signal.SIGBUS, 'status of the storing process')
+        try:
+            while how != 'mmap' and done < size:
+                if how == 'copy':
+                    done += os.copy_file_range(source, fd, 64 << 10, 0, done)
+                else:
+                    done += os.pwrite(fd, pattern(64 << 10), done)
+                if done % MIB == 0:
+                    os.fsync(fd)
+        except OSError as e:
+            eq(e.errno, errno.ENOSPC, 'write')
+        os.fsync(fd)
+        taken = os.fstat(fd).st_blocks * 512
+        ok(4 * MIB < taken < 14 * MIB, f'{taken} bytes were taken')
+        os.pwrite(fd, b'over', 100)
+        os.fsync(fd)
+
+
 # ---- memory ----------------------------------------------------------------
 
 @test(layer=True)
-def more_than_memory(s):
-    "more dirty data than there is memory for, through descriptor and mapping"
-    with open('/proc/meminfo') as f:
-        free = int(f.read().split('MemAvailable:')[1].split()[0]) >> 10
-    size = min(scaled(256), free // 2) * MIB
-    limit = f'/sys/fs/cgroup/see-{os.getpid()}'
+def throttled(s):
+    "more dirty data than may be: writers wait for writeback, and go on"
+    size = max(16, scaled(128)) * MIB
     sparse(s, 'f', 2 * size)
-    try:
-        os.mkdir(limit)
-        with open('/sys/fs/cgroup/cgroup.subtree_control', 'w') as f:
-            f.write('+memory')
-        with open(f'{limit}/memory.max', 'w') as f:
-            f.write(str(64 * MIB))
-    except OSError as e:
-        raise Skip(f'memory cgroup: {e.strerror}')
-    try:
-        def work():
-            with open(f'{limit}/cgroup.procs', 'w') as f:
-                f.write(str(os.getpid()))
-            with s.see.opened('f', os.O_RDWR) as fd:
-                for i in range(size // MIB):
-                    os.pwrite(fd, bytes([i % 251 + 1]) * MIB, i * MIB)
-                mapped = mmap.mmap(fd, 2 * size)
-                for at in range(size, 2 * size, PAGE):
-                    mapped[at] = at // PAGE % 251 + 1
-                for i in range(size // MIB):
-                    if mapped[i * MIB + 17] != i % 251 + 1:
-                        fail(f'block of MiB {i}')
-                for at in range(size, 2 * size, PAGE):
-                    if mapped[at] != at // PAGE % 251 + 1:
-                        fail(f'store at {at}')
-                mapped.close()
-                os.fsync(fd)
-        Child(work).result()
-    finally:
-        os.rmdir(limit)
+    with dirty_limits(dirty_bytes=16 * MIB, dirty_background_bytes=4 * MIB), \
+            s.see.opened('f', os.O_RDWR) as fd:
+        mapped = mmap.mmap(fd, 2 * size)
+        for i in range(size // MIB):
+            os.pwrite(fd, bytes([i % 251 + 1]) * MIB, i * MIB)
+            for at in range(size + i * MIB, size + (i + 1) * MIB, PAGE):
+                mapped[at] = at // PAGE % 251 + 1
+        with open('/proc/sys/vm/drop_caches', 'w') as f:
+            f.write('3')
+        for i in range(size // MIB):
+            eq(mapped[i * MIB + 17], i % 251 + 1, f'MiB {i}')
+        for at in range(size, 2 * size, PAGE):
+            eq(mapped[at], at // PAGE % 251 + 1, f'store at {at}')
+        mapped.close()
+        os.fsync(fd)
 
 
 main()

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the tests of seed and seectl share.
+
+Cases are those of see_test.py (@test, Failed, eq, ok, raises, run...), but each
+gets a Host: the guest's own root file system, with a directory of its own to
+play in.  seed runs in the host's mount name space, so nothing is unshared.
+
+After each case there must be no SEE, no process in one, no mount of seefs and
+nothing in the store that was not there before.
+"""
+import json
+import shlex
+import time
+
+from see_test import *
+from see_test import CASES, SMOKE, TIMEOUT
+
+STORE, CGROUP = '/var/lib/see', '/sys/fs/cgroup/see'
+# What "everything" means where the host is compared before and after.
+PLACES = ('/etc', '/usr/local/bin', '/usr/sbin', '/root', '/home', '/srv', '/opt', '/boot',
+          '/var/lib/dpkg', '/var/cache/apt', '/var/spool')
+MEMBER, STRANGER = 2001, 2002
+
+
+class Done:
+    """What came of a program: status, stdout, stderr."""
+
+    def __init__(self, status, out, err):
+        self.status, self.out, self.err = status, out, err
+
+    def __repr__(self):
+        return f'status {self.status}, output {short(self.out)}, errors {short(self.err)}'
+
+
+def seectl(*args, uid=0, gids=(), stdin='', status=0, cwd=None, env=None):
+    """Run seectl; another exit status than status fails (None: any)."""
+    def become():
+        if uid:
+            os.setgroups(gids)
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+    done = subprocess.run(['seectl', *args], input=stdin.encode(), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, preexec_fn=become, cwd=cwd or '/', env=env)
+    done = Done(done.returncode, os.fsdecode(done.stdout), os.fsdecode(done.stderr))
+    if status is not None and done.status != status:
+        fail(f'seectl {shlex.join(args)}: {done}, expected status {status}')
+    return done
+
+
+def listing(**kwargs):
+    return json.loads(seectl('list', '--json', **kwargs).out)['sees']
+
+
+def state(name):
+    return {see['name']: see['state'] for see in listing()}.get(name)
+
+
+def changes(name, *args):
+    """{path: change} as inspect --json has it."""
+    top = json.loads(seectl('inspect', name, *args, '--json').out)
+    eq((top['version'], top['name']), (1, name), 'head of the JSON')
+    return {c['path']: c for c in top['changes']}
+
+
+def wait_for(what, truth, seconds=60):
+    end = time.monotonic() + seconds
+    while not truth():
+        if time.monotonic() > end:
+            fail(f'waited {seconds} s for {what}')
+        time.sleep(0.02)
+
+
+def seefs_mounts():
+    with open('/proc/self/mountinfo') as f:
+        return [line.split()[4] for line in f if ' - seefs ' in line]
+
+
+def see_processes(id):
+    try:
+        with open(f'{CGROUP}/{id}/cgroup.procs') as f:
+            return f.read().split()
+    except OSError:
+        return []
+
+
+class Host:
+    """A directory on the host, and looks at all of it."""
+
+    def __init__(self, number):
+        self.dir = f'/srv/case{number}'
+        self.stage = ''
+        os.makedirs(self.dir)
+        os.chmod(self.dir, 0o755)
+        self.tree = Tree(self.dir)
+
+    def path(self, name):
+        return f'{self.dir}/{name}'
+
+    def look(self, places=PLACES):
+        """The host as it is: everything but access times."""
+        out = {}
+        for place in places:
+            if os.path.exists(place):
+                for name, what in fingerprint(place, LOOKS + ('ino',)).items():
+                    out[f'{place}/{name}'] = what
+        return out
+
+    @contextlib.contextmanager
+    def unchanged(self, places=PLACES):
+        before = self.look(places)
+        yield
+        same_tree(self.look(places), before, 'the host was changed')
+
+    def inside(self, script, *args, status=0, **kwargs):
+        """A shell script in a new SEE, which is aborted; its output."""
+        return seectl('run', '--abort', *args, '--', 'sh', '-c', script, status=status,
+                      cwd=self.dir, **kwargs)
+
+
+def clean_up():
+    """Remove what a case left; says what that was."""
+    left = []
+    for where in reversed(seefs_mounts()):
+        left.append(f'mount {where}')
+        umount(where, MNT_DETACH)
+    for see in listing():
+        left.append(f'SEE {see["name"]}')
+        seectl('abort', see['name'], status=None)
+    return left
+
+
+def leftovers():
+    wait_for('the trash to be emptied', lambda: set(os.listdir(STORE)) <= {'next'}, 30)
+    if os.path.isdir(CGROUP):
+        eq([n for n in os.listdir(CGROUP) if n.isdigit()], [], 'control groups')
+
+
+def in_child(case, number, answer):
+    os.setpgrp()
+    signal.alarm(TIMEOUT)
+    status, text = 'ok', ''
+    try:
+        case.function(Host(number), *case.args)
+    except Skip as e:
+        status, text = 'skip', str(e)
+    except (Failed, OSError) as e:
+        at = [f for f in traceback.extract_tb(e.__traceback__)
+              if not f.filename.endswith(('sees.py', 'see_test.py'))]
+        status = 'failed'
+        text = f'{e}\nat ' + ' < '.join(
+            f'{os.path.basename(f.filename)}:{f.lineno}' for f in at[::-1])
+    except BaseException:
+        status, text = 'failed', traceback.format_exc()
+    with os.fdopen(answer, 'wb') as f:
+        pickle.dump((status, text), f)
+
+
+def run_case(case, number):
+    reader, writer = os.pipe()
+    sys.stdout.flush()
+    pid = os.fork()
+    if not pid:
+        os.close(reader)
+        try:
+            in_child(case, number, writer)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(pid, 0)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+    with os.fdopen(reader, 'rb') as f:
+        raw = f.read()
+    status, text = pickle.loads(raw) if raw else ('failed', 'the case died or timed out')
+    left = clean_up()
+    try:
+        if left and status == 'ok':
+            fail(f'left behind: {", ".join(left)}')
+        leftovers()
+    except Failed as e:
+        status, text = 'failed', f'{text}\n{e}'
+    shutil.rmtree(f'/srv/case{number}', ignore_errors=True)
+    return status, text
+
+
+def main():
+    pattern = os.environ.get('SEE_CASE', '*')
+    cases = [c for c in CASES if fnmatch.fnmatchcase(c.name, pattern)
+             and (c.smoke or not SMOKE)]
+    print(f'TAP version 13\n1..{len(cases)}', flush=True)
+    if not shutil.which('seectl') or not os.path.exists('/dev/see'):
+        print('Bail out! seectl and /dev/see are needed')
+        sys.exit(1)
+    call('prctl', PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    os.umask(0o022)
+    os.makedirs('/srv', exist_ok=True)
+    for name, uid in (('member', MEMBER), ('stranger', STRANGER)):
+        subprocess.run(['useradd', '-m', '-u', str(uid), name], stderr=subprocess.DEVNULL)
+    run('usermod', '-aG', 'see', 'member')
+    failures = 0
+    for number, case in enumerate(cases, 1):
+        status, text = run_case(case, number)
+        failures += status == 'failed'
+        skip = f' # SKIP {text}' if status == 'skip' else ''
+        print(f'{"not " if status == "failed" else ""}ok {number} - {case.name}{skip}')
+        if status == 'failed':
+            for line in text.splitlines():
+                print(f'#   {line}'.encode('utf-8', 'backslashreplace').decode())
+        sys.stdout.flush()
+    sys.exit(1 if failures else 0)
+
+
+__all__ = [name for name, value in list(globals().items()) if not name.startswith('_')]

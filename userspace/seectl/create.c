@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0
+/* create.c - seectl create */
+#define _GNU_SOURCE
+#include <getopt.h>
+
+#include "seectl.h"
+
+int verb_create(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "over", required_argument, NULL, 'o' },
+		{ "size", required_argument, NULL, 's' },
+		{}
+	};
+	_cleanup_(see_close) struct see see = SEE_INIT;
+	_cleanup_free_ char **over = calloc((size_t)argc, sizeof(*over));
+	uint64_t size = 0;
+	size_t nover = 0;
+	int c, err;
+
+	if (!over)
+		return complain("out of memory");
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		switch (c) {
+		case 'o':
+			over[nover++] = optarg;
+			break;
+		case 's':
+			if (parse_size(optarg, &size))
+				return usage_error("create", "--size %s: a number of bytes, or with K, M, G or T behind it",
+						   quote(optarg));
+			break;
+		case ':':
+			return usage_error("create", "%s needs an argument", quote(argv[optind - 1]));
+		default:
+			return usage_error("create", "unknown option %s", quote(argv[optind - 1]));
+		}
+	}
+	if (argc - optind > 1)
+		return usage_error("create", "one NAME");
+	err = cover_create(&see, optind < argc ? argv[optind] : "", over, nover, size);
+	if (!err)
+		puts(see.name);
+	return err;
+}

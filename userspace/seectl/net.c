@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * net.c - networks of a SEE
+ *
+ * Always a name space of its own: abstract sockets of the host are a door.  For
+ * --net user, pasta (package passt) connects it to the outside: it makes
+ * connections as the caller, and the host's own loopback is not reached by it.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <net/if.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "seectl.h"
+
+int net_loopback(void)
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr) < 0)
+		return -errno;
+	return 0;
+}
+
+/*
+ * Between us and pasta: lives until we close @alive, however we end.  In a
+ * session of its own, since what the terminal sends is not for pasta.
+ */
+static _Noreturn void keep_pasta(pid_t pid, int alive, int ready)
+{
+	/*
+	 * --no-map-gw: else the gateway's address is the host's loopback.  No port
+	 * is forwarded, to the SEE or from it.  It would become nobody for root,
+	 * and could not enter our name space any more; it gives up all
+	 * capabilities and its view of any file by itself.
+	 */
+	char *argv[] = { "pasta", "--foreground", "--config-net", "--quiet", "--no-map-gw",
+			 "-t", "none", "-u", "none", "-T", "none", "-U", "none",
+			 "--pid", "/dev/fd/3", NULL, NULL, NULL, NULL };
+	posix_spawn_file_actions_t actions;
+	char number[16];
+	size_t n = 15;
+	pid_t pasta;
+	int err;
+
+	if (!geteuid()) {
+		argv[n++] = "--runas";
+		argv[n++] = "0";
+	}
+	snprintf(number, sizeof(number), "%d", pid);
+	argv[n++] = number;
+	setsid();
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, ready, 3);
+	err = posix_spawnp(&pasta, argv[0], &actions, NULL, argv, environ);
+	if (err)
+		_exit(complain("--net user needs pasta (package passt): %s", strerror(err)));
+	close(ready);
+	/* the end of the file: seectl has gone, or wants no network any more */
+	while (read(alive, number, 1) < 0 && errno == EINTR)
+		;
+	kill(pasta, SIGTERM);
+	_exit(0);
+}
+
+int net_start(pid_t pid, int *net)
+{
+	int alive[2], ready[2];
+	char number[16];
+	ssize_t len;
+	pid_t keeper;
+
+	if (pipe2(alive, O_CLOEXEC) < 0 || pipe2(ready, O_CLOEXEC) < 0)
+		return complain("pipes: %s", strerror(errno));
+	/* so that 3 is free for pasta's */
+	ready[1] = fcntl(ready[1], F_DUPFD_CLOEXEC, 10);
+	keeper = ready[1] < 0 ? -1 : fork();
+	if (keeper < 0)
+		return complain("fork: %s", strerror(errno));
+	if (!keeper) {
+		close(alive[1]);
+		close_range(20, ~0U, 0);
+		keep_pasta(pid, alive[0], ready[1]);
+	}
+	close(alive[0]);
+	close(ready[1]);
+	*net = alive[1];
+	/* its process id, when the network is there */
+	do {
+		len = read(ready[0], number, sizeof(number));
+	} while (len < 0 && errno == EINTR);
+	close(ready[0]);
+	if (len > 0)
+		return 0;
+	close_fd(net);
+	return complain("pasta could not connect the SEE; --net none does without");
+}

@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * run.c - seectl run: a command in a SEE
+ *
+ * We stay outside and hold the SEE open.  The child unshares, waits until we
+ * gave it its ids, its control group and its network, builds the tree and
+ * becomes bubblewrap (stage.c).
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <getopt.h>
+#include <linux/openat2.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include "seectl.h"
+
+enum end { END_ASK, END_KEEP, END_ABORT };
+
+struct options {
+	const char *name;
+	char **over;
+	size_t nover;
+	enum net net;
+	uint64_t size;
+	enum end end;
+	char **command;
+};
+
+/* signals that are handed on to the command */
+static const int forwarded[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
+
+/* ---- options ---- */
+
+static int parse(int argc, char **argv, struct options *o)
+{
+	static const struct option options[] = {
+		{ "over", required_argument, NULL, 'o' },
+		{ "net", required_argument, NULL, 'n' },
+		{ "size", required_argument, NULL, 's' },
+		{ "keep", no_argument, NULL, 'k' },
+		{ "abort", no_argument, NULL, 'a' },
+		{}
+	};
+	int c, separator = 1, before;
+
+	o->over = calloc((size_t)argc, sizeof(*o->over));
+	if (!o->over)
+		return complain("out of memory");
+	/* a NAME may come before the options, and after them */
+	while (separator < argc && strcmp(argv[separator], "--"))
+		separator++;
+	if (separator >= argc - 1)
+		return usage_error("run", "there is no command: it comes after \"--\"");
+	o->command = argv + separator + 1;
+	before = separator;
+	opterr = 0;
+	optind = 0;
+	while ((c = getopt_long(before, argv, ":", options, NULL)) != -1) {
+		switch (c) {
+		case 'o':
+			o->over[o->nover++] = optarg;
+			break;
+		case 'n':
+			if (!strcmp(optarg, "user"))
+				o->net = NET_USER;
+			else if (strcmp(optarg, "none"))
+				return usage_error("run", "--net %s: there are none and user", quote(optarg));
+			break;
+		case 's':
+			if (parse_size(optarg, &o->size))
+				return usage_error("run", "--size %s: a number of bytes, or with K, M, G or T behind it",
+						   quote(optarg));
+			break;
+		case 'k':
+		case 'a':
+			if (o->end != END_ASK)
+				return usage_error("run", "--keep and --abort: one of them");
+			o->end = c == 'k' ? END_KEEP : END_ABORT;
+			break;
+		case ':':
+			return usage_error("run", "%s needs an argument", quote(argv[optind - 1]));
+		default:
+			return usage_error("run", "unknown option %s", quote(argv[optind - 1]));
+		}
+	}
+	if (optind < before)
+		o->name = argv[optind++];
+	if (optind < before)
+		return usage_error("run", "%s: one NAME; the command comes after \"--\"",
+				   quote(argv[optind]));
+	return 0;
+}
+
+/* the SEE of that name, or a new one */
+static int open_or_create(struct see *see, const struct options *o, bool *made)
+{
+	int err = o->name ? client_try_open(see, o->name, 0) : -ENOENT;
+
+	*made = false;
+	if (!err) {
+		if (o->nover || o->size)
+			return complain("SEE %s is there already: --over and --size are for new ones",
+					see->name);
+		return 0;
+	}
+	if (err != -ENOENT)
+		return err;
+	*made = true;
+	return cover_create(see, o->name ? o->name : "", o->over, o->nover, o->size);
+}
+
+/* ---- policy-rc.d ---- */
+
+/*
+ * Package scripts ask /usr/sbin/policy-rc.d whether they may start daemons.
+ * Ours is mounted there, which needs a file to mount it over; where there is
+ * none we make one for as long as commands run: empty, and of mode 0, by which
+ * inspect and commit know it.  Whoever uses it has a shared lock on it, so that
+ * the last one removes it.
+ */
+static bool is_placeholder(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && !(st->st_mode & 07777) && !st->st_size && !st->st_uid;
+}
+
+struct policy {
+	int dir;
+	int file;
+};
+
+#define POLICY_INIT	{ .dir = -1, .file = -1 }
+
+/* is there something to mount over? */
+static bool policy_start(struct see *see, struct policy *p)
+{
+	static const char name[] = "policy-rc.d";
+	struct layer *l = client_layer_of(see, "/usr/sbin");
+	struct stat st, now;
+
+	if (!l || !(l->flags & SEE_LAYER_WRITE) || geteuid())
+		return false;
+	p->dir = open_nofollow(l->fd, "/usr/sbin" + (l->path[1] ? strlen(l->path) + 1 : 1),
+			       O_PATH | O_DIRECTORY, true);
+	/* /usr or /usr/sbin may be a layer of its own */
+	if (p->dir < 0 && !strcmp(l->path, "/usr/sbin"))
+		p->dir = fcntl(l->fd, F_DUPFD_CLOEXEC, 3);
+	if (p->dir < 0)
+		return false;
+	for (int tries = 0; tries < 100; tries++) {
+		close_fd(&p->file);
+		if (!fstatat(p->dir, name, &st, AT_SYMLINK_NOFOLLOW) && !is_placeholder(&st))
+			return S_ISREG(st.st_mode);
+		p->file = openat(p->dir, name, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0);
+		if (p->file < 0)
+			return false;
+		if (flock(p->file, LOCK_SH) < 0 || fstat(p->file, &st) < 0)
+			return false;
+		/* removed by the last user meanwhile? */
+		if (!fstatat(p->dir, name, &now, AT_SYMLINK_NOFOLLOW) && now.st_ino == st.st_ino)
+			return true;
+	}
+	return false;
+}
+
+static void policy_stop(struct policy *p)
+{
+	struct stat st;
+
+	if (p->file >= 0 && !flock(p->file, LOCK_EX | LOCK_NB) &&
+	    !fstatat(p->dir, "policy-rc.d", &st, AT_SYMLINK_NOFOLLOW) && is_placeholder(&st))
+		unlinkat(p->dir, "policy-rc.d", 0);
+	close_fd(&p->file);
+	close_fd(&p->dir);
+}
+
+/* ---- the child ---- */
+
+/* one byte to or from the other side; false if it went away */
+static bool tell(int fd)
+{
+	return write(fd, "", 1) == 1;
+}
+
+static bool hear(int fd)
+{
+	char c;
+	ssize_t got;
+
+	do {
+		got = read(fd, &c, 1);
+	} while (got < 0 && errno == EINTR);
+	return got == 1;
+}
+
+static _Noreturn void child(const struct stage *stage, int to, int from, const sigset_t *mask)
+{
+	int err;
+
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	err = stage_unshare();
+	if (err || !tell(to) || !hear(from))
+		_exit(EXIT_SEECTL);
+	err = stage_exec(stage);
+	fflush(stderr);
+	_exit(err);
+}
+
+/* ids, control group, network for the child that has unshared */
+static int prepare(struct see *see, pid_t pid, enum net net, int *connection)
+{
+	_cleanup_close_ int pidfd = pidfd_open(pid, 0);
+	char message[SEE_MESSAGE_MAX + 1];
+	int err;
+
+	if (pidfd < 0)
+		return complain("pidfd: %s", strerror(errno));
+	err = confine_map_ids(pid);
+	if (err)
+		return complain("no ids for the user name space of the SEE: %s", strerror(-err));
+	err = see_join(see->fd, pidfd, message);
+	if (err)
+		return client_complain("the process cannot join the SEE", err, message);
+	return net == NET_USER ? net_start(pid, connection) : 0;
+}
+
+/* process id of the command: the child of the first process in the SEE */
+static pid_t child_of(pid_t pid)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	if (read_file(-1, path, 4096, &text, NULL))
+		return 0;
+	return atoi(text);
+}
+
+static void forward(pid_t bwrap, int signal)
+{
+	pid_t init = child_of(bwrap), command = init > 0 ? child_of(init) : 0;
+
+	if (command > 0)
+		kill(command, signal);
+	else if (signal != SIGUSR1 && signal != SIGUSR2)
+		/* too early for that */
+		kill(bwrap, SIGKILL);
+}
+
+/*
+ * What the terminal sends goes to the command as well, by itself; what is sent
+ * to us alone is handed on.
+ */
+static int wait_for(pid_t pid, int signals)
+{
+	struct signalfd_siginfo info;
+	int status;
+
+	for (;;) {
+		pid_t got = waitpid(pid, &status, WNOHANG);
+
+		if (got == pid)
+			return status;
+		if (got < 0 && errno != EINTR)
+			return EXIT_SEECTL << 8;
+		/* ends with SIGCHLD */
+		if (read(signals, &info, sizeof(info)) != sizeof(info))
+			continue;
+		if (info.ssi_signo != SIGCHLD && info.ssi_code <= 0)
+			forward(pid, (int)info.ssi_signo);
+	}
+}
+
+static unsigned int ignored_signals(void)
+{
+	unsigned int bits = 0;
+
+	for (int n = 1; n < 32; n++) {
+		struct sigaction now;
+
+		if (!sigaction(n, NULL, &now) && now.sa_handler == SIG_IGN)
+			bits |= SIGNAL_BIT(n);
+	}
+	return bits;
+}
+
+/* the terminal, if the command took it and did not give it back */
+static void take_terminal(pid_t foreground)
+{
+	sigset_t set, old;
+
+	if (foreground != getpgrp())
+		return;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTTOU);
+	sigprocmask(SIG_BLOCK, &set, &old);
+	(void)tcsetpgrp(0, foreground);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+}
+
+/* exit status of the command, or EXIT_SEECTL; @ran: did it start? */
+static int execute(struct see *see, const struct options *o, bool policy, bool *ran)
+{
+	_cleanup_close_ int filter = confine_filter(), signals = -1, connection = -1;
+	int down[2] = { -1, -1 }, up[2] = { -1, -1 }, started[2] = { -1, -1 };
+	pid_t pid, foreground = isatty(0) ? tcgetpgrp(0) : -1;
+	_cleanup_free_ char *cwd = getcwd(NULL, 0);
+	struct stage stage = {
+		.see = see, .filter = filter, .policy = policy, .argv = o->command,
+		.ignored = ignored_signals(), .cwd = cwd,
+	};
+	sigset_t set, old;
+	int err = 0, status;
+
+	*ran = false;
+	if (filter < 0)
+		return complain("the system call filter: %s", strerror(-filter));
+	if (!cwd || cwd[0] != '/')
+		return complain("the working directory: %s", strerror(cwd ? ENOENT : errno));
+	if (pipe2(down, O_CLOEXEC) < 0 || pipe2(up, O_CLOEXEC) < 0 || pipe2(started, O_CLOEXEC) < 0)
+		return complain("pipes: %s", strerror(errno));
+	stage.started = started[1];
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
+		sigaddset(&set, forwarded[i]);
+	sigprocmask(SIG_BLOCK, &set, &old);
+	signals = signalfd(-1, &set, SFD_CLOEXEC);
+	if (signals < 0)
+		return complain("signals: %s", strerror(errno));
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		return complain("fork: %s", strerror(errno));
+	if (!pid) {
+		close(down[1]);
+		close(up[0]);
+		close(started[0]);
+		child(&stage, up[1], down[0], &old);
+	}
+	close_fd(&down[0]);
+	close_fd(&up[1]);
+	close_fd(&started[1]);
+	if (hear(up[0]))
+		err = prepare(see, pid, o->net, &connection);
+	if (!err)
+		tell(down[1]);
+	close_fd(&down[1]);
+	status = wait_for(pid, signals);
+	close_fd(&connection);
+	take_terminal(foreground);
+	*ran = hear(started[0]);
+	close_fd(&started[0]);
+	close_fd(&up[0]);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	if (err || !*ran)
+		return EXIT_SEECTL;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* ---- the end ---- */
+
+/* what the user wants, on a terminal */
+static enum end ask(struct see *see)
+{
+	char line[64];
+
+	for (;;) {
+		fprintf(stderr, "seectl: SEE %s: (a)bort, (k)eep, (s)how? ", see->name);
+		if (!fgets(line, sizeof(line), stdin)) {
+			fputc('\n', stderr);
+			return END_KEEP;
+		}
+		line[strcspn(line, "\n")] = 0;
+		if (!strcmp(line, "a") || !strcmp(line, "abort"))
+			return END_ABORT;
+		if (!strcmp(line, "k") || !strcmp(line, "keep"))
+			return END_KEEP;
+		if (!strcmp(line, "s") || !strcmp(line, "show"))
+			print_changes(see, NULL);
+	}
+}
+
+static int finish(struct see *see, const struct options *o)
+{
+	enum end end = o->end;
+
+	if (end == END_ASK)
+		end = isatty(0) && isatty(2) ? ask(see) : END_KEEP;
+	if (end == END_ABORT)
+		return abort_see(see);
+	remark("SEE %s is kept; look at it with \"seectl inspect %s\", throw it away with \"seectl abort %s\"",
+	       see->name, see->name, see->name);
+	return 0;
+}
+
+static int run(struct see *see, struct options *o)
+{
+	struct policy policy = POLICY_INIT;
+	bool made, ran, with_policy;
+	int err, code;
+
+	err = open_or_create(see, o, &made);
+	if (!err)
+		err = client_layers(see);
+	for (size_t i = 0; i < see->nlayers && !err; i++)
+		err = client_mount(see, &see->layer[i]);
+	if (err)
+		return err;
+	with_policy = policy_start(see, &policy);
+	code = execute(see, o, with_policy, &ran);
+	policy_stop(&policy);
+	if (!ran) {
+		/* nothing happened in it; one of ours that nobody knows yet must not stay */
+		if (made && !o->name)
+			(void)abort_see(see);
+		return EXIT_SEECTL;
+	}
+	err = finish(see, o);
+	return err ? err : code;
+}
+
+int verb_run(int argc, char **argv)
+{
+	_cleanup_(see_close) struct see see = SEE_INIT;
+	struct options o = {};
+	int code = parse(argc, argv, &o);
+
+	if (!code)
+		code = run(&see, &o);
+	free(o.over);
+	return code;
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * seectl: one file for each verb, one table (main.c).  What several verbs use:
+ *
+ * text.c     quoting, modes, sizes, error messages
+ * client.c   /dev/see: opening SEEs, their layers
+ * cover.c    which directories a new SEE covers
+ * changes.c  the list of changes, with what born directories contain
+ * confine.c  system call filter, user name space
+ * stage.c    the file tree of a SEE, in the child
+ * net.c      networks of a SEE
+ */
+#ifndef SEECTL_H
+#define SEECTL_H
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "libsee.h"
+#include "mountinfo.h"
+#include "util.h"
+
+#define EXIT_SEECTL	125	/* seectl itself failed */
+
+/* ---- text.c ---- */
+
+/* "seectl: ..." on standard error; returns EXIT_SEECTL */
+int complain(const char *format, ...) _printf_(1, 2);
+/* what is not an error: "seectl: ..." on standard error */
+void remark(const char *format, ...) _printf_(1, 2);
+/*
+ * A path or name that a SEE may have chosen, fit for a terminal: control
+ * characters, backslashes, what is not UTF-8 and what turns the direction of
+ * writing come as \ooo.  The result is in one of a few buffers that are used in
+ * turn, or allocated by quote_dup().
+ */
+const char *quote(const char *text);
+char *quote_dup(const char *text);
+bool utf8_valid(const char *text);
+/* U+FFFD for what is not UTF-8 */
+char *utf8_lossy(const char *text);
+/* "file", "directory"... */
+/* @path from the working directory, without ".", ".." and "//"; nothing is looked up */
+char *absolute_path(const char *path);
+const char *type_name(unsigned int mode);
+/* a size with an optional suffix K, M, G, T */
+int parse_size(const char *text, uint64_t *size);
+
+/* ---- client.c ---- */
+
+/**
+ * struct layer - a layer of an open SEE
+ * @index: in the SEE
+ * @flags: SEE_LAYER_*
+ * @path: of the directory that it covers
+ * @fd: detached mount, or -1
+ */
+struct layer {
+	unsigned int index;
+	unsigned int flags;
+	char *path;
+	int fd;
+};
+
+/**
+ * struct see - an open SEE
+ * @dev: descriptor of /dev/see
+ * @fd: of the SEE
+ * @name: its name
+ * @layers: outer ones first
+ */
+struct see {
+	int dev;
+	int fd;
+	char name[SEE_NAME_MAX + 1];
+	struct layer *layer;
+	size_t nlayers;
+};
+
+#define SEE_INIT	{ .dev = -1, .fd = -1 }
+
+void see_close(struct see *see);
+/* these complain themselves and return EXIT_SEECTL, or 0 */
+int client_device(struct see *see);
+int client_open(struct see *see, const char *name);
+/* without its layers, if they are not mounted: for what can do without */
+int client_open_bare(struct see *see, const char *name);
+/* -ENOENT without a complaint if there is none */
+int client_try_open(struct see *see, const char *name, unsigned int flags);
+int client_layers(struct see *see);
+int client_mount(struct see *see, struct layer *layer);
+/* the layer in which @path lies, or NULL */
+struct layer *client_layer_of(struct see *see, const char *path);
+/* answer for errors of libsee: explains @err, or repeats what the daemon said */
+int client_complain(const char *what, int err, const char *message);
+/* number of processes in a SEE, or a negative errno */
+int client_processes(uint64_t id);
+const char *state_name(unsigned int state);
+
+/* ---- cover.c ---- */
+
+struct cover;
+
+/* @over: directories that shall be writable; none: all, if the caller is root */
+int cover_create(struct see *see, const char *name, char *const *over, size_t nover,
+		 uint64_t size);
+
+/* ---- changes.c ---- */
+
+/* one side of a change */
+struct side {
+	unsigned int mode;	/* 0: absent or unknown */
+	unsigned int uid;
+	unsigned int gid;
+	uint64_t size;
+};
+
+/**
+ * struct change - a change, with absolute paths
+ * @what: SEE_CHANGE_*
+ * @conflict: SEE_CONFLICT_*
+ * @layer: index of its layer
+ * @old: on the host, when it was first changed
+ * @new: in the SEE
+ * @path: in the SEE
+ * @from: on the host, if it is another; else NULL
+ */
+struct change {
+	unsigned int what;
+	unsigned int conflict;
+	unsigned int layer;
+	struct side old;
+	struct side new;
+	char *path;
+	char *from;
+};
+
+struct changes {
+	struct change *change;
+	size_t n;
+	size_t size;
+};
+
+/* sorted by path; only those in @under, if it is not NULL; complains itself */
+int changes_read(struct see *see, const char *under, struct changes *changes);
+void changes_free(struct changes *changes);
+/* "made", "removed"...: the word for a change of a name or an object */
+const char *change_word(const struct change *c);
+/* what seectl itself put there for the time of a run */
+#define POLICY_PATH	"/usr/sbin/policy-rc.d"
+
+/* ---- confine.c ---- */
+
+/* descriptor of the compiled system call filter, or a negative errno */
+int confine_filter(void);
+/* is the caller real root, who gets capabilities in the SEE? */
+bool confine_as_root(void);
+/* give @pid, which has unshared, its ids */
+int confine_map_ids(pid_t pid);
+/* --cap-drop, --cap-add of bubblewrap; NULL terminated */
+extern const char *const confine_capabilities[];
+
+/* ---- net.c ---- */
+
+enum net { NET_NONE, NET_USER };
+
+/* bring up the loopback device of our name space */
+int net_loopback(void);
+/* connect the network of @pid to the outside until @net is closed; complains itself */
+int net_start(pid_t pid, int *net);
+
+/* ---- stage.c ---- */
+
+/**
+ * struct stage - what the child needs to become the command
+ * @see: with a mount of each layer
+ * @filter: descriptor of the system call filter
+ * @started: write end of a pipe, written to when the command starts
+ * @policy: is there something to put policy-rc.d over?
+ * @ignored: signals that the caller ignores, by bits
+ * @cwd: working directory
+ * @argv: the command
+ */
+struct stage {
+	struct see *see;
+	int filter;
+	int started;
+	bool policy;
+	unsigned int ignored;
+	const char *cwd;
+	char *const *argv;
+};
+
+/* unshare name spaces, in the child; complains itself */
+int stage_unshare(void);
+/* build the tree and execute; returns only on failure, having complained */
+int stage_exec(const struct stage *stage);
+/* signals that are handed on or left to the command */
+#define SIGNAL_BIT(n)	(1U << (n))
+
+/* ---- verbs ---- */
+
+int verb_run(int argc, char **argv);
+int verb_create(int argc, char **argv);
+int verb_mount(int argc, char **argv);
+int verb_umount(int argc, char **argv);
+int verb_list(int argc, char **argv);
+int verb_status(int argc, char **argv);
+int verb_inspect(int argc, char **argv);
+int verb_diff(int argc, char **argv);
+int verb_abort(int argc, char **argv);
+
+/* one line of usage of a verb on standard error; returns EXIT_SEECTL */
+int usage_error(const char *verb, const char *format, ...) _printf_(2, 3);
+/* what run offers at its end, too */
+int print_changes(struct see *see, const char *under);
+int abort_see(struct see *see);
+
+#endif
