@@ -80,7 +80,7 @@ static void see_dir_times(struct inode *inode, struct kstat *stat)
 	int i;
 
 	for (i = 0; names && i < SEE_NR_SUBS; i++) {
-		struct dentry *sub = smp_load_acquire(&names->sub[i]);
+		struct dentry *sub = see_sub_of(names, i);
 		struct timespec64 mtime, ctime;
 
 		if (!sub || i == SEE_SUB_FOLLOW)
@@ -391,8 +391,7 @@ static const struct xattr_handler see_xattr_handler = {
 };
 
 const struct xattr_handler * const see_xattr_handlers[] = {
-	SEE_ACL_XATTR_HANDLERS
-	&see_xattr_handler,
+	SEE_XATTR_HANDLERS(&see_xattr_handler),
 	NULL
 };
 

@@ -86,8 +86,7 @@ static struct inode *see_find_named(struct see_layer *layer,
 
 	spin_lock(&layer->lock);
 	list_for_each_entry(si, &layer->changed, changed) {
-		/* pairs with the release in hold.c */
-		struct see_names *names = smp_load_acquire(&si->names);
+		struct see_names *names = see_names(&si->vfs_inode);
 
 		if (!names)
 			continue;

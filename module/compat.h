@@ -30,6 +30,7 @@
 /* test_bit_acquire() is newer than 6.1 */
 static inline bool see_test_acquire(int bit, const unsigned long *addr)
 {
+	/* pairs with the barriers before set_bit() in hold.c */
 	return smp_load_acquire(addr) & BIT(bit);
 }
 
@@ -129,16 +130,17 @@ static inline void see_fillattr(struct mnt_idmap *idmap, u32 mask,
 /* ---- ACLs ---- */
 
 #ifdef SEE_HAVE_VFS_ACL_HAS
-#define SEE_ACL_XATTR_HANDLERS
+#define SEE_XATTR_HANDLERS(own) (own)
 
 static inline struct posix_acl *see_real_acl(struct inode *inode, int type)
 {
 	return get_inode_acl(inode, type);
 }
 #else
-#define SEE_ACL_XATTR_HANDLERS \
+#define SEE_XATTR_HANDLERS(own) \
 	&posix_acl_access_xattr_handler, \
-	&posix_acl_default_xattr_handler,
+	&posix_acl_default_xattr_handler, \
+	(own)
 
 static inline struct posix_acl *see_real_acl(struct inode *inode, int type)
 {

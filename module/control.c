@@ -25,6 +25,7 @@
 #include <linux/nospec.h>
 #include <linux/pid_namespace.h>
 #include <linux/see.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/user_namespace.h>
@@ -34,7 +35,7 @@
 #include "super.h"
 
 #define SEE_BATCH_MIN	64
-#define SEE_BATCH_MAX	(1U << 20)
+#define SEE_BATCH_MAX	SZ_1M
 
 /**
  * struct see_env_layer - an adopted layer
@@ -54,12 +55,16 @@ struct see_env_layer {
  * @ref: one of the list, one of each descriptor
  * @load: one loading at a time; held while the daemon is asked
  * @lock: protects @state, @opens, @nlayers, @layer
- * @id, @created, @owner, @name: as registered; do not change
+ * @id: as registered; does not change
+ * @created: the same
+ * @owner: the same
+ * @name: the same
  * @state: SEE_STATE_ABORTING, or what see_env_state() says
  * @opens: descriptors
  * @nlayers: of @layer
  * @loaded: @layer is complete; adopting is over
  * @gone: off the list
+ * @layer: adopted layers
  */
 struct see_env {
 	struct list_head list;

@@ -296,7 +296,7 @@ static int see_dir_fsync(struct file *file, loff_t start, loff_t end,
 	if (!err && see_priv(inode))
 		err = see_sync_dir(layer, see_priv(inode));
 	for (i = 0; !err && names && i < SEE_NR_SUBS; i++) {
-		sub = smp_load_acquire(&names->sub[i]);
+		sub = see_sub_of(names, i);
 		if (sub)
 			err = see_sync_dir(layer, sub);
 	}

@@ -173,6 +173,7 @@ static void see_freeze_attrs(struct inode *inode)
 		see_data_refresh(inode);
 	see_copyattr(inode);
 	spin_lock(&inode->i_lock);
+	/* pairs with the acquire in see_touch() */
 	smp_mb__before_atomic();
 	set_bit(SEE_I_ATTRS, &see_i(inode)->flags);
 	spin_unlock(&inode->i_lock);
@@ -214,6 +215,7 @@ static int see_box_one(struct inode *inode)
 	if (!si->box) {
 		err = see_tree_box(see_layer(inode->i_sb), inode, &box);
 		if (!err)
+			/* pairs with the acquire in see_boxed() */
 			smp_store_release(&si->box, box);
 	}
 	mutex_unlock(&si->lock);
@@ -343,13 +345,14 @@ int see_sub(struct inode *dir, int which, struct dentry **sub)
 	struct dentry *made;
 	int err = 0;
 
-	*sub = smp_load_acquire(&names->sub[which]);
+	*sub = see_sub_of(names, which);
 	if (*sub)
 		return 0;
 	mutex_lock(&si->lock);
 	if (!names->sub[which]) {
 		err = see_mkdir(si->box, see_sub_name[which], &made);
 		if (!err)
+			/* pairs with the acquire in see_sub_of() */
 			smp_store_release(&names->sub[which], made);
 	}
 	*sub = names->sub[which];
@@ -375,6 +378,7 @@ static int see_write_attrs(struct inode *inode)
 	if (S_ISLNK(inode->i_mode))
 		attr.ia_valid &= ~ATTR_MODE;
 	clear_bit(SEE_I_ATTRDIRTY, &si->flags);
+	/* what is set dirty from here on is written once more */
 	smp_mb__after_atomic();
 	err = see_setattr(si->priv, &attr);
 	/* a change of owner takes set-id bits away: give them back */
@@ -412,6 +416,7 @@ int __see_persist(struct inode *inode)
 		if (err)
 			goto out;
 		set_bit(SEE_I_ATTRDIRTY, &si->flags);
+		/* pairs with the acquire in see_priv() */
 		smp_store_release(&si->priv, object);
 	}
 	if (test_bit(SEE_I_ATTRDIRTY, &si->flags))

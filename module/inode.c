@@ -231,7 +231,8 @@ static void see_init_inode(struct inode *inode, const struct inode *like)
 	set_nlink(inode, like->i_nlink ?: 1);
 	inode->i_flags |= S_NOATIME | S_NOCMTIME;
 #ifdef CONFIG_FS_POSIX_ACL
-	inode->i_acl = inode->i_default_acl = ACL_DONT_CACHE;
+	inode->i_acl = ACL_DONT_CACHE;
+	inode->i_default_acl = ACL_DONT_CACHE;
 #endif
 	see_copyattr(inode);
 	if (S_ISREG(inode->i_mode))
@@ -314,7 +315,8 @@ struct inode *see_iget_changed(struct super_block *sb, struct dentry *lower,
 	set_nlink(inode, 1);
 	inode->i_flags |= S_NOATIME | S_NOCMTIME;
 #ifdef CONFIG_FS_POSIX_ACL
-	inode->i_acl = inode->i_default_acl = ACL_DONT_CACHE;
+	inode->i_acl = ACL_DONT_CACHE;
+	inode->i_default_acl = ACL_DONT_CACHE;
 #endif
 	see_set_ops(inode);
 	see_lockdep_annotate(inode);

@@ -365,7 +365,7 @@ struct dentry *see_lookup(struct inode *dir, struct dentry *dentry,
 	case SEE_NAME_BORN:
 		names = see_names(dir);
 		return see_lookup_born(dir, dentry,
-				       smp_load_acquire(&names->sub[SEE_SUB_MADE]));
+				       see_sub_of(names, SEE_SUB_MADE));
 	case SEE_NAME_LINKED:
 		ihold(found.target);
 		return see_splice(found.target, dentry);

@@ -68,7 +68,7 @@ struct see_name {
  * @sub: directories of the container, NULL if not made yet; see_inode.lock
  */
 struct see_names {
-	spinlock_t lock;
+	spinlock_t lock;	/* the trees, the entries, nlink */
 	struct rb_root by_name;
 	struct rb_root by_id;
 	u64 next_id;
@@ -85,7 +85,16 @@ struct see_names {
 
 static inline struct see_names *see_names(const struct inode *inode)
 {
+	/* pairs with the cmpxchg in see_names_make() */
 	return smp_load_acquire(&see_i(inode)->names);
+}
+
+/* a directory of the container, NULL if it was not made yet */
+static inline struct dentry *see_sub_of(const struct see_names *names,
+					enum see_sub which)
+{
+	/* pairs with the release in see_sub() */
+	return smp_load_acquire(&names->sub[which]);
 }
 
 int see_names_make(struct inode *dir, gfp_t gfp);

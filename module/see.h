@@ -129,7 +129,7 @@ struct see_layer {
 	struct dentry *bornbox;
 	struct dentry *work;
 	const struct cred *cred;
-	spinlock_t lock;
+	spinlock_t lock;	/* changed */
 	struct list_head changed;
 	struct xarray hidden;
 	struct xarray placed;
@@ -181,8 +181,10 @@ struct see_data;
  * @origin: handle of the host object, as in the name of its container;
  *	    valid once SEE_I_CHANGED is set
  * @first: version at the first change
- * @first_mode, @first_uid, @first_gid: of the host object then
- * @parent, @name: where the object was first changed, for the kept name
+ * @first_mode: of the host object then
+ * @first_uid: the same
+ * @first_gid: the same
+ * @parent: with @name, where the object was first changed, for the kept name
  * @links: names that the SEE made for this host object
  * @dpos: directories: the one alias, valid while i_dentry holds it
  * @changed: see_layer.changed
@@ -194,7 +196,7 @@ struct see_inode {
 	struct see_names *names;
 	struct see_data *data;
 	unsigned long flags;
-	struct mutex lock;
+	struct mutex lock;	/* creation of priv, box, sub; attribute writes */
 	char *origin;
 	struct see_version first;
 	umode_t first_mode;
@@ -238,15 +240,15 @@ static inline bool see_test(const struct inode *inode, int bit)
 	return test_bit(bit, &see_i(inode)->flags);
 }
 
-/* pairs with the release in hold.c that publishes a complete private object */
 static inline struct dentry *see_priv(const struct inode *inode)
 {
+	/* pairs with the release in hold.c that publishes a complete object */
 	return smp_load_acquire(&see_i(inode)->priv);
 }
 
-/* pairs with the release in hold.c that publishes a complete container */
 static inline struct dentry *see_boxed(const struct inode *inode)
 {
+	/* pairs with the release in hold.c that publishes a complete container */
 	return smp_load_acquire(&see_i(inode)->box);
 }
 

@@ -186,7 +186,7 @@ static void see_kill_sb(struct super_block *sb)
 	if (layer && sb->s_root) {
 		see_mark_remove(layer);
 		if (see_complete_gone(sb))
-			pr_err("seefs: %s: copies of files that the host removed are incomplete\n",
+			pr_err("seefs: %s: copies of removed host files are incomplete\n",
 			       layer->privname);
 		see_release_changed(layer);
 	} else if (layer) {
@@ -318,13 +318,13 @@ static int see_make_layer(struct fs_context *fc, struct see_params *params,
 		goto out;
 	err = see_clone(&params->lower, &layer->lower);
 	if (err) {
-		errorfc(fc, "lower= cannot be used: its mount is not in this mount namespace, or has mounts locked over it");
+		errorfc(fc, "lower= cannot be used: not in this mount namespace, or locked");
 		goto out;
 	}
 	layer->lower.mnt->mnt_flags |= MNT_READONLY | MNT_NOATIME | MNT_NODEV;
 	err = see_clone(&params->priv, &layer->priv);
 	if (err) {
-		errorfc(fc, "private= cannot be used: its mount is not in this mount namespace");
+		errorfc(fc, "private= cannot be used: not in this mount namespace");
 		goto out;
 	}
 	layer->priv.mnt->mnt_flags |= MNT_NOATIME;
@@ -353,7 +353,7 @@ static int see_check_params(struct fs_context *fc, struct see_params *params)
 		return invalfc(fc, "lower= and private= cannot be on idmapped mounts");
 	if (params->priv.mnt->mnt_sb->s_user_ns != &init_user_ns ||
 	    params->lower.mnt->mnt_sb->s_user_ns != &init_user_ns)
-		return invalfc(fc, "lower= and private= cannot be mounts of another user namespace");
+		return invalfc(fc, "lower= and private= are mounts of another user namespace");
 	if (lower->d_sb->s_stack_depth >= FILESYSTEM_MAX_STACK_DEPTH ||
 	    priv->d_sb->s_stack_depth >= FILESYSTEM_MAX_STACK_DEPTH)
 		return invalfc(fc, "too many stacked file systems");
@@ -426,7 +426,7 @@ static int see_fill_super(struct super_block *sb, struct fs_context *fc)
 	err = see_tree_load(sb);
 	revert_creds(old);
 	if (err) {
-		errorfc(fc, "private=: the private tree cannot be read (error %d; the kernel log has the container)",
+		errorfc(fc, "private=: cannot be read: error %d; the kernel log has the container",
 			err);
 		return err;
 	}
@@ -512,9 +512,11 @@ static const struct fs_context_operations see_context_ops = {
 
 static int see_init_fs_context(struct fs_context *fc)
 {
-	fc->fs_private = kzalloc(sizeof(struct see_params), GFP_KERNEL_ACCOUNT);
-	if (!fc->fs_private)
+	struct see_params *params = kzalloc(sizeof(*params), GFP_KERNEL_ACCOUNT);
+
+	if (!params)
 		return -ENOMEM;
+	fc->fs_private = params;
 	fc->ops = &see_context_ops;
 	return 0;
 }

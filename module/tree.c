@@ -34,7 +34,7 @@ static_assert(sizeof(struct see_disk_tree) == 256);
 static_assert(sizeof(struct see_disk_object) == 68);
 static_assert(sizeof(struct see_disk_removed) == 44);
 static_assert(sizeof(struct see_disk_ctime) == 16);
-static_assert(SEE_MAX_KEY < sizeof_field(struct see_disk_tree, root));
+static_assert(sizeof_field(struct see_disk_tree, root) > SEE_MAX_KEY);
 
 struct see_fid {
 	int type;

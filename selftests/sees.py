@@ -122,7 +122,8 @@ def clean_up():
     left = []
     for where in reversed(seefs_mounts()):
         left.append(f'mount {where}')
-        umount(where, MNT_DETACH)
+        with contextlib.suppress(OSError):      # below another that is dead
+            umount(where, MNT_DETACH)
     for see in listing():
         left.append(f'SEE {see["name"]}')
         seectl('abort', see['name'], status=None)

@@ -310,6 +310,8 @@ def holes(s, origin):
                 (ZERO, 14 * PAGE + 7, PAGE), (PUNCH | KEEP_SIZE, 90 * PAGE, PAGE),
                 (ZERO, 20 * PAGE + 10, 5 * PAGE), (0, 26 * PAGE, 100),
                 (KEEP_SIZE, 30 * PAGE, PAGE)):
+            if (FS, origin) == ('tmpfs', 'born') and mode & ZERO:
+                continue
             fallocate(fd, mode, off, length)
             m.zero(off, length if mode & ~KEEP_SIZE else 0, mode & KEEP_SIZE)
             if not mode:
@@ -336,8 +338,9 @@ def refused(s, origin):
         raises(errno.EINVAL, fallocate, fd, 0, 0, 0)
         raises(errno.EINVAL, os.pwrite, fd, b'x', -1)
         raises(errno.EINVAL, os.ftruncate, fd, -1)
-        raises(errno.EFBIG, os.ftruncate, fd, (1 << 63) - 1)
-        raises(errno.EFBIG, os.pwrite, fd, b'x', (1 << 63) - 2)
+        if FS == 'ext4':
+            raises(errno.EFBIG, os.ftruncate, fd, (1 << 63) - 1)
+            raises(errno.EFBIG, os.pwrite, fd, b'x', (1 << 63) - 2)
         if origin != 'born' and not NATIVE:
             raises(errno.EOPNOTSUPP, fallocate, fd, COLLAPSE, 0, PAGE)
             raises(errno.EOPNOTSUPP, fallocate, fd, INSERT, 0, PAGE)

@@ -27,11 +27,15 @@ int net_loopback(void)
 	return 0;
 }
 
+/* descriptors of the process between us and pasta */
+#define READY	3
+#define ALIVE	4
+
 /*
  * Between us and pasta: lives until we close @alive, however we end.  In a
  * session of its own, since what the terminal sends is not for pasta.
  */
-static _Noreturn void keep_pasta(pid_t pid, int alive, int ready)
+static _Noreturn void keep_pasta(pid_t pid)
 {
 	/*
 	 * --no-map-gw: else the gateway's address is the host's loopback.  No port
@@ -56,16 +60,28 @@ static _Noreturn void keep_pasta(pid_t pid, int alive, int ready)
 	argv[n++] = number;
 	setsid();
 	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, ready, 3);
+	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, READY, READY);
+	posix_spawn_file_actions_addclose(&actions, ALIVE);
 	err = posix_spawnp(&pasta, argv[0], &actions, NULL, argv, environ);
 	if (err)
 		_exit(complain("--net user needs pasta (package passt): %s", strerror(err)));
-	close(ready);
+	close(READY);
 	/* the end of the file: seectl has gone, or wants no network any more */
-	while (read(alive, number, 1) < 0 && errno == EINTR)
+	while (read(ALIVE, number, 1) < 0 && errno == EINTR)
 		;
 	kill(pasta, SIGTERM);
 	_exit(0);
+}
+
+/* nothing of seectl's stays open there, the SEE least of all */
+static void arrange(int alive, int ready)
+{
+	alive = fcntl(alive, F_DUPFD, 10);
+	ready = fcntl(ready, F_DUPFD, 10);
+	if (alive < 0 || ready < 0 || dup2(ready, READY) < 0 || dup2(alive, ALIVE) < 0 ||
+	    close_range(ALIVE + 1, ~0U, 0) < 0)
+		_exit(EXIT_SEECTL);
 }
 
 int net_start(pid_t pid, int *net)
@@ -77,15 +93,12 @@ int net_start(pid_t pid, int *net)
 
 	if (pipe2(alive, O_CLOEXEC) < 0 || pipe2(ready, O_CLOEXEC) < 0)
 		return complain("pipes: %s", strerror(errno));
-	/* so that 3 is free for pasta's */
-	ready[1] = fcntl(ready[1], F_DUPFD_CLOEXEC, 10);
-	keeper = ready[1] < 0 ? -1 : fork();
+	keeper = fork();
 	if (keeper < 0)
 		return complain("fork: %s", strerror(errno));
 	if (!keeper) {
-		close(alive[1]);
-		close_range(20, ~0U, 0);
-		keep_pasta(pid, alive[0], ready[1]);
+		arrange(alive[0], ready[1]);
+		keep_pasta(pid);
 	}
 	close(alive[0]);
 	close(ready[1]);

@@ -234,18 +234,11 @@ static int protect_proc(struct args *bwrap, struct args *check)
 
 static void add_devices(struct args *a)
 {
-	static const char *const nodes[] = { "null", "zero", "full", "random", "urandom", "tty" };
-	char path[32];
-
+	/*
+	 * The nodes are the host's own, from its mount of /dev, which is read-only
+	 * in our name space: they can be written to, but not changed.
+	 */
 	ADD(a, "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm");
-	/* the nodes are the host's own: they can be written to, not changed */
-	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
-		snprintf(path, sizeof(path), "/dev/%s", nodes[i]);
-		add(a, "--remount-ro");
-		add(a, path);
-	}
-	if (isatty(1))
-		ADD(a, "--remount-ro", "/dev/console");
 }
 
 static void add_run(struct args *a)

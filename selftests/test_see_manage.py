@@ -1,0 +1,392 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""SEEs as things that are made, listed, looked at, kept over a restart, thrown away."""
+from sees import *
+
+AS_MEMBER = {'uid': MEMBER, 'gids': [MEMBER]}
+
+
+def see_gid():
+    import grp
+    return grp.getgrnam('see').gr_gid
+
+
+def as_member():
+    return {'uid': MEMBER, 'gids': [MEMBER, see_gid()]}
+
+
+@contextlib.contextmanager
+def something_runs(h, name, script='sleep 1000'):
+    """A command in SEE name, running; yields its process and the SEE's id."""
+    child = subprocess.Popen(['seectl', 'run', name, '--keep', '--', 'sh', '-c',
+                              f'echo up; {script}'], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True, cwd=h.dir)
+    try:
+        eq(child.stdout.readline(), 'up\n', 'start')
+        yield child, {see['name']: see['id'] for see in listing()}[name]
+    finally:
+        child.kill()
+        child.communicate()
+
+
+@test(smoke=True)
+def life(h):
+    "create, list, status, run, inspect, abort"
+    eq(seectl('create', 'one').out, 'one\n', 'name')
+    two = seectl('create').out.strip()
+    eq([(see['name'], see['owner'], see['state']) for see in listing()],
+       [('one', 0, 'idle'), (two, 0, 'idle')], 'list')
+    ok(all(set(see) == {'name', 'id', 'state', 'owner', 'created'} for see in listing()), 'keys')
+    text = seectl('list').out.splitlines()
+    eq([line.split()[0] for line in text], ['NAME', 'one', two], 'list as text')
+    seectl('run', 'one', '--', 'sh', '-c', f'echo 12345 >{h.dir}/f')
+    status = json.loads(seectl('status', 'one', '--json').out)
+    eq(set(status), {'version', 'name', 'id', 'state', 'owner', 'created', 'processes', 'changes',
+                     'bytes', 'layers'}, 'keys of status')
+    eq((status['name'], status['processes'], status['changes']), ('one', 0, 1), 'status')
+    ok({'path': '/', 'writable': True} in status['layers'], 'layers')
+    eq(changes('one'), {f'{h.dir}/f': {
+        'path': f'{h.dir}/f', 'change': 'made', 'old': None, 'conflicts': [],
+        'new': {'type': 'file', 'mode': '0644', 'uid': 0, 'gid': 0, 'size': 6}}}, 'changes')
+    seectl('abort', 'one')
+    eq([see['name'] for see in listing()], [two], 'after abort')
+    eq(seectl('create', 'one').out, 'one\n', 'the name is free again')
+    ids = [see['id'] for see in listing()]
+    ok(len(set(ids)) == 2 and max(ids) > 2, f'ids {ids}')
+    seectl('abort', 'one')
+    seectl('abort', two)
+
+
+@test()
+def errors(h):
+    "each says what, where, why; nothing is left behind"
+    seectl('create', 'taken')
+    for args, *words in (
+            (['create', 'taken'], 'taken'), (['create', '-x'], 'option'),
+            (['create', '.x'], 'name'), (['create', 'a' * 64], 'name'), (['create', 'a', 'b'],),
+            (['create', '--over', '/etc/passwd'], '/etc/passwd', 'Not a directory'),
+            (['create', '--over', h.path('none')], h.path('none'), 'No such file'),
+            (['create', '--over', '/sys/kernel'], '/sys'), (['create', '--over']),
+            (['create', '--size', '0'], 'size'), (['create', '--size', '12E'], 'size'),
+            (['run', 'taken', '--over', '/etc', '--', 'true'], 'taken', '--over'),
+            (['status'],), (['status', 'none'], 'none', 'seectl list'), (['status', 'a', 'b'],),
+            (['inspect'],), (['inspect', 'none'], 'none'), (['abort', 'none'], 'none'),
+            (['inspect', 'taken', '--json', '--summary'],), (['list', 'x'],),
+            (['diff', 'none'], 'none'), (['mount', 'taken'],), (['umount', h.dir], h.dir),
+            (['mount', 'taken', h.path('none')], 'No such file'),
+            (['mount', 'taken', h.dir, '--layer', '/nowhere'], '/nowhere'),
+            (['status', 'a\x1b[2Jb'], '\\033[2J')):
+        done = seectl(*(args if isinstance(args, list) else [args]), status=125)
+        ok(not done.out and 'seectl' in done.err, f'{args}: {done}')
+        for word in words:
+            ok(word in done.err, f'{args}: no {word!r} in {done.err!r}')
+        ok('\x1b' not in done.err, f'{args}: an escape in {done.err!r}')
+    eq([see['name'] for see in listing()], ['taken'], 'SEEs')
+    seectl('abort', 'taken')
+
+
+@test(smoke=True)
+def abort_kills(h):
+    "whatever runs in the SEE dies, the layers answer EIO, and nothing is left"
+    with something_runs(h, 'x', 'setsid sleep 1000 & setsid sleep 1000 & sleep 1000') as (child, id):
+        wait_for('the processes', lambda: len(see_processes(id)) >= 4)
+        os.mkdir(h.path('mnt'))
+        seectl('mount', 'x', h.path('mnt'))
+        with opened(h.path('mnt/etc/passwd'), os.O_RDONLY):
+            seectl('abort', 'x')
+            eq(see_processes(id), [], 'processes')
+            child.wait()
+            raises(errno.EIO, os.listdir, h.path('mnt/etc'))
+        seectl('umount', h.path('mnt'))
+    eq(listing(), [], 'SEEs')
+    eq([n for n in os.listdir(STORE) if n.isdigit()], [], 'store')
+
+
+@test()
+def abort_of_much(h):
+    "an abort does not wait for the disposal of many and deep directories"
+    seectl('run', 'x', '--', 'python3', '-c', '''
+import os
+os.chdir('/srv')
+for i in range(2000):
+    open(f'f{i}', 'w').close()
+for i in range(300):
+    os.mkdir('d' * 100)
+    os.chdir('d' * 100)
+    open('f', 'w').close()
+''')
+    seectl('abort', 'x')
+    ok(not os.path.exists('/srv/f0'), 'host')
+
+
+@test(smoke=True)
+def restart_of_the_daemon(h):
+    "what runs goes on; the SEE is as it was, and a new descriptor has the same objects"
+    h.tree.write('f', 'host\n')
+    script = (f'echo 1 >>{h.dir}/f; while [ ! -e {h.dir}/go ]; do sleep 0.05; done; '
+              f'cat {h.dir}/f; echo 2 >{h.dir}/late')
+    with something_runs(h, 'x', script) as (child, id):
+        wait_for('the change', lambda: changes('x'))
+        for how in (['systemctl', 'restart', 'seed'],
+                    ['sh', '-c', 'systemctl kill -s KILL seed; sleep 0.1; '
+                     'until systemctl is-active seed; do sleep 0.1; done']):
+            run(*how)
+            ok(see_processes(id), 'the processes live')
+            eq(list(changes('x')), [h.path('f')], 'changes')
+        os.mkdir(h.path('mnt'))
+        seectl('mount', 'x', h.path('mnt'))
+        Tree(h.path('mnt')).write(f'{h.dir}/go'[1:], '')
+        eq(child.stdout.read(), 'host\n1\n', 'output')
+        eq(child.wait(), 0, 'status')
+        seectl('umount', h.path('mnt'))
+    eq(set(changes('x')), {h.path(n) for n in ('f', 'go', 'late')}, 'changes')
+    seectl('create', 'y')
+    run('systemctl', 'restart', 'seed')
+    eq([see['name'] for see in listing()], ['x', 'y'], 'SEEs')
+    eq(len(changes('x')), 3, 'changes')
+    seectl('abort', 'x')
+    seectl('abort', 'y')
+
+
+@test()
+def without_the_daemon(h):
+    "what it would answer fails at once and says how to start it"
+    seectl('create', 'x')
+    run('systemctl', 'stop', 'seed')
+    try:
+        eq(state('x'), 'idle', 'the list is the module\'s')
+        for args in (['create'], ['run', '--', 'true'], ['inspect', 'x'], ['abort', 'x']):
+            ok('systemctl start seed' in seectl(*args, status=125).err, f'{args}')
+    finally:
+        run('systemctl', 'start', 'seed')
+    seectl('abort', 'x')
+
+
+@test()
+def interrupted_abort(h):
+    "an abort that was begun is finished at the next start; nothing of the SEE is left"
+    seectl('run', 'x', '--', 'sh', '-c', f'echo 1 >{h.dir}/f')
+    id = listing()[0]['id']
+    run('systemctl', 'stop', 'seed')
+    meta = f'{STORE}/{id}/meta'
+    with open(meta) as f:
+        text = f.read()
+    with open(meta, 'w') as f:
+        f.write(text.replace('state kept', 'state aborting'))
+    os.mkdir(f'{STORE}/trash-99-0')
+    os.makedirs(f'{STORE}/trash-99-0/a/b')
+    run('systemctl', 'start', 'seed')
+    wait_for('the abort', lambda: not listing())
+
+
+@test()
+def damaged_store(h):
+    "a damaged meta file is left alone, and disturbs no other SEE"
+    seectl('create', 'x')
+    seectl('create', 'y')
+    id = listing()[0]['id']
+    run('systemctl', 'stop', 'seed')
+    meta = f'{STORE}/{id}/meta'
+    with open(meta) as f:
+        good = f.read()
+    try:
+        for bad in ('', 'see-meta 2\n', good.replace('end\n', ''), good.replace('name x', 'name ../x'),
+                    good + '\0'):
+            with open(meta, 'w') as f:
+                f.write(bad)
+            run('systemctl', 'restart', 'seed')
+            ok('y' in [see['name'] for see in listing()], 'the other SEE')
+            done = seectl('status', 'x', status=125)
+            ok(done.err.startswith('seectl: '), f'{done}')
+    finally:
+        with open(meta, 'w') as f:
+            f.write(good)
+        run('systemctl', 'restart', 'seed')
+    seectl('status', 'x')
+    # an SEE whose making was interrupted
+    os.mkdir(f'{STORE}/77777')
+    run('systemctl', 'restart', 'seed')
+    wait_for('removal', lambda: not os.path.exists(f'{STORE}/77777'))
+    seectl('abort', 'x')
+    seectl('abort', 'y')
+
+
+@test(smoke=True)
+def members_of_the_group(h):
+    "cover directories that they own, and nothing else; strangers nothing"
+    mine, other = h.path('mine'), h.path('other')
+    for path, uid in ((mine, MEMBER), (other, STRANGER)):
+        os.mkdir(path)
+        Tree(path).write('f', 'host\n')
+        os.chown(path, uid, uid)
+        os.chown(f'{path}/f', uid, uid)
+    member, stranger = as_member(), {'uid': STRANGER, 'gids': [STRANGER]}
+    with h.unchanged():
+        out = seectl('run', 'm', '--over', mine, '--', 'sh', '-c',
+                     'id -u; echo 1 >>f; cat f; echo 2 >new; touch ../other/f ../x 2>&1; '
+                     'grep CapEff /proc/self/status', cwd=mine, **member).out
+    lines = out.splitlines()
+    eq(lines[:3], [str(MEMBER), 'host', '1'], 'output')
+    eq(sum('Read-only file system' in line for line in lines), 2, f'refused: {out}')
+    eq(lines[-1], 'CapEff:\t0000000000000000', 'capabilities')
+    got = json.loads(seectl('inspect', 'm', '--json', **member).out)['changes']
+    eq({c['path']: c['change'] for c in got}, {f'{mine}/f': 'data', f'{mine}/new': 'made'}, 'changes')
+    for args in (['create', '--over', other], ['create', '--over', '/'], ['create'],
+                 ['run', '--over', mine, '--over', '/etc', '--', 'true']):
+        seectl(*args, status=125, **member)
+    for args in (['create', '--over', other], ['inspect', 'm'], ['abort', 'm'], ['status', 'm']):
+        seectl(*args, status=125, **stranger)
+    seectl('create', '--over', mine, status=125, uid=MEMBER, gids=[])
+    os.mkdir(h.path('mnt'))
+    seectl('mount', 'm', h.path('mnt'), status=125, **member)
+    eq(json.loads(seectl('status', 'm', '--json').out)['owner'], MEMBER, 'root may look')
+    seectl('abort', 'm', **member)
+
+
+@test()
+def rights_belong_to_descriptors(h):
+    "from within a SEE, or another pid or mount name space, nothing can be done"
+    out = h.inside('seectl list 2>&1; seectl create 2>&1', status=None).out
+    ok('sees' not in out and out.count('seectl: ') == 2, out)
+    done = run('unshare', '-p', '-f', 'seectl', 'create', status=125)
+    ok('seectl: ' in done, done)
+    done = run('unshare', '-m', 'seectl', 'create', status=125)
+    ok('mount name space' in done, done)
+
+
+@test(smoke=True)
+def mounted_by_the_administrator(h):
+    "seectl mount shows the SEE, one layer or all; umount takes it away"
+    os.makedirs(h.path('fs'))
+    mount('none', h.path('fs'), 'tmpfs')
+    try:
+        Tree(h.path('fs')).write('f', 'host\n')
+        os.mkdir(h.path('mnt'))
+        seectl('create', 'x')
+        seectl('mount', 'x', h.path('mnt'))
+        see = Tree(h.path('mnt'))
+        see.write('etc/from-mount', '1')
+        see.append(f'{h.dir}/fs/f'[1:], 'more\n')
+        ok(not os.path.exists('/etc/from-mount'), 'host')
+        Tree(h.path('fs')).holds('f', 'host\n')
+        eq(set(changes('x')), {'/etc/from-mount', h.path('fs/f')}, 'changes')
+        seectl('umount', h.path('mnt'))
+        eq(seefs_mounts(), [], 'mounts')
+        seectl('mount', 'x', h.path('mnt'), '--layer', h.path('fs'))
+        see.holds('f', 'host\nmore\n')
+        seectl('umount', h.path('mnt'))
+        seectl('abort', 'x')
+    finally:
+        umount(h.path('fs'), MNT_DETACH)
+
+
+@test()
+def other_file_systems(h):
+    "the store of a writable file system lies on it, hidden, and goes with the last SEE"
+    image, fs = h.path('image'), h.path('fs')
+    with open(image, 'wb') as f:
+        f.truncate(256 << 20)
+    run('mkfs.ext4', '-q', image)
+    os.mkdir(fs)
+    run('mount', '-o', 'loop', image, fs)
+    try:
+        Tree(fs).write('f', 'host\n')
+        seectl('run', 'x', '--', 'sh', '-ec', f'cd {fs}; echo 1 >f; echo 2 >g; ls -a | grep see && exit 9 || true')
+        ok(os.path.isdir(f'{fs}/.see'), 'store')
+        eq(stat.S_IMODE(os.stat(f'{fs}/.see').st_mode), 0o700, 'mode')
+        eq(set(changes('x')), {f'{fs}/f', f'{fs}/g'}, 'changes')
+        seectl('abort', 'x')
+        wait_for('removal of the store', lambda: not os.path.exists(f'{fs}/.see'))
+        # a directory of that name that is not ours is left alone
+        os.mkdir(f'{fs}/.see')
+        Tree(fs).write('.see/x', 'x')
+        seectl('run', '--abort', '--', 'sh', '-c', f'echo 1 >{fs}/f')
+        Tree(fs).holds('.see/x', 'x')
+        # a SEE whose directory has gone can be aborted
+        seectl('create', 'y')
+    finally:
+        umount(fs, MNT_DETACH)
+    done = seectl('status', 'y', status=125)
+    ok(fs in done.err, f'{done}')
+    seectl('abort', 'y')
+
+
+@test()
+def differences(h):
+    "diff shows text as unified diff, a line for the rest, and metadata"
+    h.tree.write('text', 'one\ntwo\nthree\n')
+    h.tree.write('gone', 'was\n')
+    h.tree.write('binary', bytes(range(256)))
+    h.tree.write('mode', '')
+    seectl('run', 'x', '--', 'sh', '-ec', '''
+        sed -i s/two/2/ text; rm gone; echo x >>binary; chmod 600 mode; echo new >new
+        ln -s /etc/shadow link; printf 'a\\033[2Jb\\n' >escape; mkdir -p d/e; echo deep >d/e/f''',
+           cwd=h.dir)
+    out = seectl('diff', 'x').out
+    for part in (f'--- host{h.dir}/text\n+++ see{h.dir}/text\n', '-two\n+2\n', '-was\n', '+new\n',
+                 f'+++ see{h.dir}/d/e/f\n', '+deep\n', f'{h.dir}/binary: binary',
+                 f'{h.dir}/mode: mode 0644 -> 0600', f'{h.dir}/link: made symlink', '\\033[2J'):
+        ok(part in out, f'no {part!r} in\n{out}')
+    ok('root:' not in out and '\x1b' not in out, out)
+    one = seectl('diff', 'x', 'd', cwd=h.dir).out
+    ok('deep' in one and 'two' not in one, one)
+    seectl('abort', 'x')
+
+
+@test()
+def odd_names(h):
+    "names that would move the cursor are quoted; JSON keeps their bytes; sorted"
+    seectl('run', 'x', '--', 'python3', '-c', r'''
+import os
+for name in (b'\x1b[31mred', b'new\nline', b'\xff\xfe', 'ü'.encode(), b'back\\slash', b'a', b'a b', b'a-b'):
+    open(name, 'w').close()
+os.mkdir('dir'); open('dir/f', 'w').close()
+for name in 'dir-x', 'dir.x':
+    open(name, 'w').close()
+''', cwd=h.dir)
+    out = seectl('inspect', 'x').out
+    lines = out.splitlines()
+    for name in ('\\033[31mred', 'new\\012line', '\\377\\376', 'ü', 'back\\\\slash', 'a b'):
+        eq(sum(line.endswith(f'{h.dir}/{name}') for line in lines), 1, f'{name} in\n{out}')
+    ok('\x1b' not in out, out)
+    paths = [line.split('/', 1)[1] for line in lines]
+    at = [p for p in paths if 'dir' in p]
+    eq([os.path.basename(p) for p in at], ['dir', 'f', 'dir-x', 'dir.x'], 'order')
+    got = changes('x')
+    eq(bytes.fromhex(got[f'{h.dir}/��']['path_hex']), f'{h.dir}/'.encode() + b'\xff\xfe',
+       'bytes')
+    eq([c for c in got if '\n' in c], [f'{h.dir}/new\nline'], 'newline')
+    summary = seectl('inspect', 'x', '--summary').out.splitlines()
+    eq(summary[-1].split()[:3], ['12', '0', '0'], 'summary')
+    eq(len(changes('x', f'{h.dir}/dir')), 2, 'changes under a path')
+    seectl('abort', 'x')
+
+
+@test()
+def many_at_once(h):
+    "requests of several SEEs at the same time, and of one"
+    seectl('create', 'shared')
+    jobs = [subprocess.Popen(['seectl', 'run', 'shared' if i % 2 else f'own{i}', '--keep', '--', 'sh',
+                              '-c', f'echo {i} >{h.dir}/f{i}; cat {h.dir}/f{i}'],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for i in range(8)]
+    for i, job in enumerate(jobs):
+        out, err = job.communicate()
+        eq((out, job.returncode), (f'{i}\n', 0), f'job {i}: {err}')
+    eq(set(changes('shared')), {h.path(f'f{i}') for i in range(1, 8, 2)}, 'changes')
+    for see in listing():
+        seectl('abort', see['name'])
+    # clients that die in the middle of their request
+    for i in range(20):
+        job = subprocess.Popen(['seectl', 'create', f'k{i}'], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+        time.sleep(0.01 * i)
+        job.kill()
+        job.wait()
+    time.sleep(1)
+    for see in listing():
+        seectl('abort', see['name'])
+    eq(listing(), [], 'SEEs')
+
+
+main()
