@@ -8,15 +8,16 @@
  *
  * A handle can be forged, and host handles lead anywhere on the host's file
  * system.  So one is decoded only with proof of its place: the layer has the
- * object in memory, reached by a name before; for a directory of the host also
- * if its ancestors lead to the layer's root.  Anything else is ESTALE.
+ * object in memory, reached by a name before, or the host has a name of it in
+ * memory (of a directory it always has) that leads down from the layer's root
+ * and that the SEE did not take away.  Anything else is ESTALE.
  */
 #include <linux/exportfs.h>
 #include <linux/fs.h>
 
 #include "inode.h"
 #include "lookup.h"
-#include "lower.h"
+#include "names.h"
 #include "super.h"
 
 /* the handle's own type; FILEID_* of the file systems below are in word 0 */
@@ -50,10 +51,29 @@ static int see_fh_acceptable(void *context, struct dentry *dentry)
 	return 1;
 }
 
-/* is every ancestor up to the layer's root one that a name may lead to? */
-static bool see_in_layer(struct see_layer *layer, struct dentry *dir)
+/* did the SEE put something else, or nothing, in the place of this host name? */
+static bool see_covered(struct super_block *sb, struct dentry *parent,
+			struct dentry *dentry)
 {
-	struct dentry *d = dget(dir), *up;
+	struct inode *dir = see_ilookup(sb, d_inode(parent));
+	struct name_snapshot snap;
+	bool ret = false;
+
+	if (dir) {
+		take_dentry_name_snapshot(&snap, dentry);
+		ret = see_names_hides(dir, (const char *)snap.name.name,
+				      snap.name.len);
+		release_dentry_name_snapshot(&snap);
+		iput(dir);
+	}
+	return ret;
+}
+
+/* does this host name lead down from the layer's root, for the SEE too? */
+static bool see_in_layer(struct super_block *sb, struct dentry *name)
+{
+	struct see_layer *layer = see_layer(sb);
+	struct dentry *d = dget(name), *up;
 	bool ret = false;
 
 	while (!see_hidden(layer, d)) {
@@ -64,11 +84,31 @@ static bool see_in_layer(struct see_layer *layer, struct dentry *dir)
 		if (IS_ROOT(d))
 			break;
 		up = dget_parent(d);
+		if (see_covered(sb, up, d)) {
+			dput(up);
+			break;
+		}
 		dput(d);
 		d = up;
 	}
 	dput(d);
 	return ret;
+}
+
+/* the inode of a host object that a name of the host in the layer leads to */
+static struct inode *see_prove(struct super_block *sb, struct dentry *real)
+{
+	struct dentry *alias = d_find_alias(d_inode(real));
+	struct inode *inode = NULL;
+
+	if (alias && see_in_layer(sb, alias)) {
+		inode = see_iget(sb, alias, NULL);
+		/* a directory without a place would be of no use */
+		if (!IS_ERR(inode) && S_ISDIR(inode->i_mode))
+			see_reconnect(sb, alias);
+	}
+	dput(alias);
+	return inode;
 }
 
 static struct dentry *see_fh_to_dentry(struct super_block *sb, struct fid *fid,
@@ -99,12 +139,13 @@ static struct dentry *see_fh_to_dentry(struct super_block *sb, struct fid *fid,
 			iput(inode);
 			inode = NULL;
 		}
-		if (!inode && !born && d_is_dir(real) &&
-		    see_in_layer(layer, real))
-			inode = see_iget(sb, real, NULL);
+		if (!inode && !born)
+			inode = see_prove(sb, real);
 	}
 	revert_creds(old);
 	dput(real);
+	if (IS_ERR(inode))
+		return ERR_CAST(inode);
 	if (!inode)
 		return ERR_PTR(-ESTALE);
 	return d_obtain_alias(inode);

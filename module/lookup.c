@@ -453,8 +453,17 @@ static int see_collect(struct super_block *sb, struct dentry *lower,
 	return err;
 }
 
-/* look the names up again from there, so that d_splice_alias() moves us */
-static void see_reconnect(struct super_block *sb, struct dentry *lower)
+/**
+ * see_reconnect - give a directory the place in the dcache that the host gives it
+ * @sb: superblock of the layer
+ * @lower: the host's directory
+ *
+ * Looks the names of its ancestors up from one that is in place, so that
+ * d_splice_alias() moves or makes the alias.  It may fail if the host races us.
+ *
+ * Context: the mounter's credentials; no lock of a directory held.
+ */
+void see_reconnect(struct super_block *sb, struct dentry *lower)
 {
 	struct dentry **list, *base, *d;
 	struct name_snapshot snap;

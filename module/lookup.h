@@ -10,6 +10,7 @@ struct dentry *see_lookup(struct inode *dir, struct dentry *dentry,
 			  unsigned int flags);
 int see_check_position(struct inode *inode, int mask);
 unsigned int see_nlink(struct inode *inode, unsigned int born);
+void see_reconnect(struct super_block *sb, struct dentry *lower);
 void see_distrust(struct inode *inode, struct inode *dir, const char *name);
 bool see_hidden(struct see_layer *layer, struct dentry *lower);
 

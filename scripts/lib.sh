@@ -19,6 +19,7 @@ cached() {
 	debug) recipe=(debug-kernel debug-kernel.config) ;;
 	# The root holds the modules of the stock kernels.
 	root) recipe=(guest-root stock-kernel) ;;
+	demo) recipe=(demo-packages guest-root stock-kernel) ;;
 	*) die "no such kernel or part: $1" ;;
 	esac
 	echo "$CACHE/$1-$(cd "$TREE/scripts" && cat "${recipe[@]}" | sha256sum | cut -c1-12)"

@@ -120,6 +120,7 @@ class Host:
 def clean_up():
     """Remove what a case left; says what that was."""
     left = []
+    run('systemctl', 'start', 'seed')
     for where in reversed(seefs_mounts()):
         left.append(f'mount {where}')
         with contextlib.suppress(OSError):      # below another that is dead

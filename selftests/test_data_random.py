@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Data: random operations on a few files against a model, with remounts.
 
-A failure names its seed; SEE_SEED=N runs that one alone.
+A failure names its seed; SEE_SEED=N runs that one alone. SEE_SCALE=10 or more for
+a long walk.
 """
 import mmap
 import random
@@ -243,12 +244,12 @@ def walk(s, seed, steps, top, size):
 @test(smoke=True, over=(1, 2, 3))
 def small_files(s, n):
     "a few blocks each, so that everything meets everything"
-    walk(s, int(SEED or n), scaled(6000), 24 * PAGE, 10 * PAGE + 123)
+    walk(s, int(SEED or n), scaled(1500), 24 * PAGE, 10 * PAGE + 123)
 
 
 @test(over=(11, 12))
 def larger_files(s, n):
-    walk(s, int(SEED or n), scaled(6000), 200 * PAGE, 100 * PAGE + 1)
+    walk(s, int(SEED or n), scaled(1500), 200 * PAGE, 100 * PAGE + 1)
 
 
 main()

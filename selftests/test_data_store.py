@@ -533,7 +533,7 @@ def enospc_born_holes(s, how):
 @test(layer=True)
 def throttled(s):
     "more dirty data than may be: writers wait for writeback, and go on"
-    size = max(16, scaled(128)) * MIB
+    size = max(16, scaled(48)) * MIB
     sparse(s, 'f', 2 * size)
     with dirty_limits(dirty_bytes=16 * MIB, dirty_background_bytes=4 * MIB), \
             s.see.opened('f', os.O_RDWR) as fd:

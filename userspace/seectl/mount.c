@@ -116,8 +116,12 @@ int verb_umount(int argc, char **argv)
 
 		if (!path_inside(m->target, target) || strcmp(m->fstype, "seefs"))
 			continue;
-		if (umount2(m->target, UMOUNT_NOFOLLOW) < 0)
-			return complain("%s: %s%s", quote(m->target), strerror(errno),
+		if (!umount2(m->target, UMOUNT_NOFOLLOW))
+			continue;
+		/* of a SEE that was aborted: no path leads there, but all of it can go */
+		if (errno == EIO && !umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW))
+			return 0;
+		return complain("%s: %s%s", quote(m->target), strerror(errno),
 					errno == EBUSY ? "; somebody uses it (fuser -vm)" : "");
 	}
 	return 0;

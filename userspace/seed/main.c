@@ -59,7 +59,7 @@ static void *work(void *data)
 	struct job *job = data;
 
 	if (job->abort) {
-		if (job->abort == UINT64_MAX)
+		if (job->abort == ALL_TRASH)
 			trash_empty_all();
 		else
 			op_finish_abort(job->dev, job->abort);
@@ -107,7 +107,7 @@ static int start_request(int dev)
 	return 0;
 }
 
-static void start_abort(int dev, uint64_t id)
+void start_abort(int dev, uint64_t id)
 {
 	struct job *job = calloc(1, sizeof(*job));
 
@@ -116,13 +116,6 @@ static void start_abort(int dev, uint64_t id)
 	job->dev = dev;
 	job->abort = id;
 	start(job);
-}
-
-static int resume_abort(const struct see_list_entry *e, void *data)
-{
-	if (e->state == SEE_STATE_ABORTING)
-		start_abort(*(int *)data, e->id);
-	return 0;
 }
 
 static int stop_signals(void)
@@ -213,10 +206,7 @@ int main(int argc, char **argv)
 	err = op_start(dev);
 	if (err)
 		return fail("the SEEs in " STATE_DIR, err);
-	start_abort(dev, UINT64_MAX);
-	err = see_list(dev, resume_abort, &dev);
-	if (err)
-		return fail("the list of SEEs", err);
+	start_abort(dev, ALL_TRASH);
 	sd_notify(0, "READY=1");
 	err = loop(dev, stop);
 	sd_notify(0, "STOPPING=1");

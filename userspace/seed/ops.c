@@ -310,11 +310,11 @@ static int op_abort(int dev, uint64_t id, struct see_reply *reply, struct note *
 	if (!m)
 		return note_fail(note, ENOMEM, "out of memory");
 	dir = store_lock(id);
-	if (dir < 0)
+	if (dir < 0 && dir != -ENOENT)
 		return note_fail(note, -dir, STATE_DIR "/%ju cannot be opened: %s", (uintmax_t)id,
 				 strerror(-dir));
-	/* what cannot be read can be thrown away all the same */
-	if (store_load(dir, m))
+	/* what is not there, or cannot be read, can be thrown away all the same */
+	if (dir >= 0 && store_load(dir, m))
 		meta_free(m);
 	err = abort_see(dev, id, dir, m, note);
 	close_fd(&dir);
@@ -447,6 +447,8 @@ static void start_one(uint64_t id, int dir, void *data)
 		if (err)
 			say("SEE %ju (%s) cannot be registered: %s", (uintmax_t)id, m->name,
 			    strerror(-err));
+		else if (m->aborting)
+			start_abort(dev, id);
 	}
 	meta_free(m);
 }

@@ -93,4 +93,8 @@ int op_start(int dev);
 /* finish an abort in this thread */
 void op_finish_abort(int dev, uint64_t id);
 
+/* main.c: finish an abort in another thread, or empty the trash everywhere */
+void start_abort(int dev, uint64_t id);
+#define ALL_TRASH	UINT64_MAX
+
 #endif

@@ -432,8 +432,8 @@ static int discard_in(const char *where, const char *name)
 
 int store_discard(uint64_t id, const struct meta *m)
 {
-	int err, first = 0;
 	char name[48];
+	int err;
 
 	/* that with the meta file goes last: until then the abort can be repeated */
 	for (unsigned int i = 0; m && i < m->nlayers; i++) {
@@ -443,13 +443,11 @@ int store_discard(uint64_t id, const struct meta *m)
 			continue;
 		part_name(m, base, name);
 		err = discard_in(base, name);
-		if (err) {
-			say("SEE %ju: private trees %s/%s are left behind: %s", (uintmax_t)id,
-			    base, name, strerror(-err));
-			first = first ? first : err;
-		}
+		/* the file system may have been taken away: the SEE goes all the same */
+		if (err)
+			say("SEE %ju: its private trees %s/%s are left behind: %s; remove them by hand",
+			    (uintmax_t)id, base, name, strerror(-err));
 	}
 	id_name(id, name);
-	err = discard_in(STATE_DIR, name);
-	return err ? err : first;
+	return discard_in(STATE_DIR, name);
 }
