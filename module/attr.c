@@ -161,6 +161,8 @@ static int see_setattr_born(struct inode *inode, struct iattr *attr)
 	struct see_op op;
 	int err;
 
+	if (see_dead(inode))
+		return -EIO;
 	/* the inner notify_change() works these out again */
 	if (a.ia_valid & (ATTR_KILL_SUID | ATTR_KILL_SGID))
 		a.ia_valid &= ~ATTR_MODE;
@@ -361,7 +363,9 @@ static int see_xattr_set(const struct xattr_handler *handler,
 
 	if (see_own_xattr(name))
 		return -EPERM;
-	if (!born)
+	if (value)
+		err = see_space_check(see_layer(inode->i_sb), size);
+	if (!err && !born)
 		err = see_touch(dentry);
 	if (err)
 		return err;

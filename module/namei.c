@@ -23,6 +23,7 @@
 #include <linux/posix_acl.h>
 #include <linux/slab.h>
 
+#include "data.h"
 #include "inode.h"
 #include "lookup.h"
 #include "lower.h"
@@ -382,6 +383,9 @@ static int see_make_op(struct inode *dir, struct dentry *dentry, umode_t mode,
 	int err;
 
 	err = see_side_init(&side, dir, dentry);
+	/* what removes may go below the floor: the host bounds it */
+	if (!err)
+		err = see_space_check(see_layer(sb), SEE_BLOCK_SIZE);
 	if (!err)
 		err = see_inherit(dir, &h);
 	if (err)
@@ -467,7 +471,9 @@ static int see_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
 	struct file *real;
 	int err;
 
-	err = see_inherit(dir, &h);
+	err = see_space_check(layer, SEE_BLOCK_SIZE);
+	if (!err)
+		err = see_inherit(dir, &h);
 	if (err)
 		return err;
 	/* a directory of the private tree hands down by itself */
@@ -512,6 +518,8 @@ static int see_link(struct dentry *old, struct inode *dir, struct dentry *new)
 	int err;
 
 	err = see_side_init(&side, dir, new);
+	if (!err)
+		err = see_space_check(see_layer(dir->i_sb), SEE_BLOCK_SIZE);
 	if (!err && !see_born(inode))
 		err = see_hold(old);
 	if (err)
