@@ -2,6 +2,7 @@
 KERNEL ?= 6.12
 
 help:
+	@echo 'make demo       apt and a hostile program in SEEs on a living machine, a guest'
 	@echo 'make check      build and test everything; sets up what it needs'
 	@echo '                  CHECK_KERNELS="6.12" narrows to some of 6.12 debug 6.1'
 	@echo '                  TESTS=PATTERN[:CASE] narrows to some selftests'
@@ -15,6 +16,9 @@ setup:
 
 module:
 	@scripts/build-module $(KERNEL)
+
+demo:
+	@scripts/demo
 
 check:
 	@scripts/check
@@ -34,4 +38,4 @@ build/selftests/%: selftests/%.c $(wildcard selftests/*.h uapi/linux/*.h)
 clean:
 	rm -rf build
 
-.PHONY: help setup module check check-all selftests clean
+.PHONY: help setup module demo check check-all selftests clean

@@ -129,7 +129,7 @@ def terminal(h):
     eq(status, 5, f'exit status, seen {seen!r}')
     eq(state('x'), None, 'after "a"')
     status, seen = on_terminal(['seectl', 'run', 'y', '--', 'bash', '--norc', '-i'],
-                               [('# ', 'sleep 100\n'), ('sleep 100', '\x1a'),
+                               [('# ', "sh -c 'echo on''ward; sleep 100'\n"), ('onward', '\x1a'),
                                 ('Stopped', 'kill %1; exit 4\n'), ('(s)how? ', 'k\n')])
     eq((status, state('y') is None), (4, False), 'shell')
     seectl('abort', 'y')
