@@ -364,6 +364,27 @@ static int see_check_params(struct fs_context *fc, struct see_params *params)
 	return 0;
 }
 
+/* the listing cannot ask each directory whether it is a store: know ours */
+static int see_hide_stores(struct see_layer *layer)
+{
+	struct dentry *d, *up;
+	int err = 0;
+
+	if (!layer->samefs)
+		return 0;
+	for (d = dget(layer->priv.dentry); !err; d = up) {
+		if (d == layer->priv.dentry || see_hidden(layer, d))
+			err = xa_err(xa_store(&layer->hidden, d_inode(d)->i_ino,
+					      d_inode(d), GFP_KERNEL));
+		if (IS_ROOT(d))
+			break;
+		up = dget_parent(d);
+		dput(d);
+	}
+	dput(d);
+	return err;
+}
+
 static int see_fill_super(struct super_block *sb, struct fs_context *fc)
 {
 	struct see_layer *layer = see_layer(sb);
@@ -405,12 +426,9 @@ static int see_fill_super(struct super_block *sb, struct fs_context *fc)
 		errorfc(fc, "private=: %s (error %d)", why, err);
 		return err;
 	}
-	err = xa_err(xa_store(&layer->hidden, d_inode(layer->priv.dentry)->i_ino,
-			      d_inode(layer->priv.dentry), GFP_KERNEL));
+	err = see_hide_stores(layer);
 	if (err)
 		return err;
-	if (!layer->samefs)
-		xa_erase(&layer->hidden, d_inode(layer->priv.dentry)->i_ino);
 
 	inode = see_iget(sb, layer->lower.dentry, NULL);
 	if (IS_ERR(inode))

@@ -47,6 +47,8 @@ static _Noreturn void keep_pasta(pid_t pid)
 			 "-t", "none", "-u", "none", "-T", "none", "-U", "none",
 			 "--pid", "/dev/fd/3", NULL, NULL, NULL, NULL };
 	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t none;
 	char number[16];
 	size_t n = 15;
 	pid_t pasta;
@@ -63,14 +65,19 @@ static _Noreturn void keep_pasta(pid_t pid)
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, READY, READY);
 	posix_spawn_file_actions_addclose(&actions, ALIVE);
-	err = posix_spawnp(&pasta, argv[0], &actions, NULL, argv, environ);
+	/* seectl has signals blocked, for itself */
+	sigemptyset(&none);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+	err = posix_spawnp(&pasta, argv[0], &actions, &attr, argv, environ);
 	if (err)
 		_exit(complain("--net user needs pasta (package passt): %s", strerror(err)));
 	close(READY);
 	/* the end of the file: seectl has gone, or wants no network any more */
 	while (read(ALIVE, number, 1) < 0 && errno == EINTR)
 		;
-	kill(pasta, SIGTERM);
+	kill(pasta, SIGKILL);
 	_exit(0);
 }
 
