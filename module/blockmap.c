@@ -395,6 +395,24 @@ static void see_chunk_clear(struct see_data *data, struct see_chunk *chunk,
 	see_space_release(see_layer(data->inode->i_sb), pending, true);
 }
 
+/* what there is of blocks @first to @end becomes the host's, or zeros */
+static void see_map_change(struct see_data *data, pgoff_t first, pgoff_t end,
+			   bool zero)
+{
+	struct see_chunk *chunk;
+	unsigned long i;
+
+	if (first >= end)
+		return;
+	xa_for_each_range(&data->chunks, i, chunk, first / SEE_CHUNK,
+			  (end - 1) / SEE_CHUNK) {
+		pgoff_t base = i * SEE_CHUNK;
+
+		see_chunk_clear(data, chunk, first > base ? first - base : 0,
+				min_t(pgoff_t, end - base, SEE_CHUNK), zero);
+	}
+}
+
 /**
  * see_map_clear - blocks are not private any more
  * @data: of the file
@@ -405,35 +423,7 @@ static void see_chunk_clear(struct see_data *data, struct see_chunk *chunk,
  */
 void see_map_clear(struct see_data *data, pgoff_t first, pgoff_t end)
 {
-	struct see_chunk *chunk;
-	unsigned long i;
-
-	if (first >= end)
-		return;
-	xa_for_each_range(&data->chunks, i, chunk, first / SEE_CHUNK,
-			  (end - 1) / SEE_CHUNK) {
-		pgoff_t base = i * SEE_CHUNK;
-
-		see_chunk_clear(data, chunk, first > base ? first - base : 0,
-				min_t(pgoff_t, end - base, SEE_CHUNK), false);
-	}
-}
-
-/* blocks @first to @end are zeros, as far as there are chunks */
-static void see_map_set_zero(struct see_data *data, pgoff_t first, pgoff_t end)
-{
-	struct see_chunk *chunk;
-	unsigned long i;
-
-	if (first >= end)
-		return;
-	xa_for_each_range(&data->chunks, i, chunk, first / SEE_CHUNK,
-			  (end - 1) / SEE_CHUNK) {
-		pgoff_t base = i * SEE_CHUNK;
-
-		see_chunk_clear(data, chunk, first > base ? first - base : 0,
-				min_t(pgoff_t, end - base, SEE_CHUNK), true);
-	}
+	see_map_change(data, first, end, false);
 }
 
 /* do zeros from block @first to @end leave nothing of the host behind it? */
@@ -503,7 +493,7 @@ void see_map_zero(struct see_data *data, pgoff_t first, pgoff_t end)
 	 * Records reach the disk before the limit does, so that blocks that
 	 * were private have to be zeros in theirs, not the host's.
 	 */
-	see_map_set_zero(data, first, min(end, limit));
+	see_map_change(data, first, min(end, limit), true);
 	see_map_clear(data, max(first, limit), end);
 	if (see_map_tail(data, first, end)) {
 		spin_lock(&data->lock);

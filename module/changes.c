@@ -436,6 +436,18 @@ out:
 	return err;
 }
 
+/*
+ * NULL if nothing leads there any more: the SEE removed it as well.  A path
+ * that is too long to be told must not hide the rest of the list.
+ */
+static const char *see_sayable(struct see_changes *c, const char *path)
+{
+	c->no_path = path == ERR_PTR(-ENAMETOOLONG);
+	if (c->no_path)
+		return "";
+	return path == ERR_PTR(-ESTALE) ? NULL : path;
+}
+
 static int see_dir_changes(struct see_changes *c, struct inode *dir, u64 *id)
 {
 	struct see_names *names = see_names(dir);
@@ -446,16 +458,9 @@ static int see_dir_changes(struct see_changes *c, struct inode *dir, u64 *id)
 	if (!names || !see_names_next(names, *id, c->name))
 		return 0;
 	if (c->out->buf) {
-		path = see_dir_path(c->layer, dir, c->path);
-		/* nothing leads there any more: the SEE removed it as well */
-		if (path == ERR_PTR(-ESTALE))
-			return 0;
-		/* what cannot be said must not hide the rest */
-		c->no_path = path == ERR_PTR(-ENAMETOOLONG);
-		if (c->no_path)
-			path = "";
-		if (IS_ERR(path))
-			return PTR_ERR(path);
+		path = see_sayable(c, see_dir_path(c->layer, dir, c->path));
+		if (IS_ERR_OR_NULL(path))
+			return PTR_ERR_OR_ZERO(path);
 	}
 	while ((e = see_names_next(names, *id, c->name))) {
 		err = see_one_name(c, dir, path, e);
@@ -508,13 +513,9 @@ static int see_object_changes(struct see_changes *c, struct inode *inode)
 		if (!see_gone(inode))
 			from = see_host_path(c, inode);
 	}
-	if (path == ERR_PTR(-ESTALE))
-		return 0;
-	c->no_path = path == ERR_PTR(-ENAMETOOLONG);
-	if (c->no_path)
-		path = "";
-	if (IS_ERR(path))
-		return PTR_ERR(path);
+	path = see_sayable(c, path);
+	if (IS_ERR_OR_NULL(path))
+		return PTR_ERR_OR_ZERO(path);
 	conflict = see_object_conflict(c, inode);
 	if (conflict < 0)
 		return conflict;

@@ -353,6 +353,23 @@ int see_tree_set_ctime(struct dentry *object, const struct inode *inode)
 	return see_setxattr(object, SEE_XATTR_CTIME, &rec, sizeof(rec), 0);
 }
 
+/* the record of a tombstone: its length, 0 if there is none, or an errno */
+static ssize_t see_get_tombstone(struct dentry *mark, void *buf, size_t size)
+{
+	struct see_disk_removed *rec = buf;
+	ssize_t len;
+
+	len = see_getxattr(mark, SEE_XATTR_REMOVED, buf, size);
+	if (len == -ENODATA)
+		return 0;
+	if (len < 0)
+		return len == -ERANGE ? -EUCLEAN : len;
+	if (len < (ssize_t)sizeof(*rec) || rec->head.kind != SEE_DISK_REMOVED ||
+	    len < (ssize_t)(sizeof(*rec) + rec->fid_len))
+		return -EUCLEAN;
+	return len;
+}
+
 /* only whether it hides changes; the first record stays */
 static int see_turn_tombstone(struct dentry *removed, const struct qstr *name,
 			      enum see_tomb tomb)
@@ -366,16 +383,16 @@ static int see_turn_tombstone(struct dentry *removed, const struct qstr *name,
 	mark = see_lookup_priv(removed, (const char *)name->name, name->len);
 	if (IS_ERR(mark))
 		return PTR_ERR(mark);
-	len = see_getxattr(mark, SEE_XATTR_REMOVED, buf, sizeof(buf));
-	err = len < 0 ? len : -EUCLEAN;
-	if (len < (ssize_t)sizeof(*rec))
-		goto out;
-	if (tomb == SEE_TOMB_REPLACED)
-		rec->head.flags |= SEE_REMOVED_REPLACED;
-	else
-		rec->head.flags &= ~SEE_REMOVED_REPLACED;
-	err = see_setxattr(mark, SEE_XATTR_REMOVED, buf, len, 0);
-out:
+	len = see_get_tombstone(mark, buf, sizeof(buf));
+	/* one without a record hides; what replaces the name covers it anyway */
+	err = min_t(ssize_t, len, 0);
+	if (len > 0) {
+		if (tomb == SEE_TOMB_REPLACED)
+			rec->head.flags |= SEE_REMOVED_REPLACED;
+		else
+			rec->head.flags &= ~SEE_REMOVED_REPLACED;
+		err = see_setxattr(mark, SEE_XATTR_REMOVED, buf, len, 0);
+	}
 	dput(mark);
 	return err;
 }
@@ -474,15 +491,10 @@ int see_tree_compare(struct dentry *removed, const struct qstr *name,
 	mark = see_lookup_priv(removed, (const char *)name->name, name->len);
 	if (IS_ERR(mark))
 		return PTR_ERR(mark);
-	len = see_getxattr(mark, SEE_XATTR_REMOVED, buf, sizeof(buf));
+	len = see_get_tombstone(mark, buf, sizeof(buf));
 	dput(mark);
-	if (len == -ENODATA)
-		return SEE_CONFLICT_WEAK;
-	if (len < 0)
-		return len;
-	if (len < (ssize_t)sizeof(*rec) || rec->head.kind != SEE_DISK_REMOVED ||
-	    len < sizeof(*rec) + rec->fid_len)
-		return -EUCLEAN;
+	if (len <= 0)
+		return len ?: SEE_CONFLICT_WEAK;
 	see_version_from_disk(&rec->version,
 			      rec->head.flags & ~SEE_REMOVED_REPLACED, &then);
 	*size = then.size;

@@ -67,7 +67,6 @@ def errors(h):
             (['create', '--over', '/etc/passwd'], '/etc/passwd', 'Not a directory'),
             (['create', '--over', h.path('none')], h.path('none'), 'No such file'),
             (['create', '--over', '/sys/kernel'], '/sys'), (['create', '--over'],),
-            (['create', '--size', '0'], 'size'), (['create', '--size', '12E'], 'size'),
             (['run', 'taken', '--over', '/etc', '--', 'true'], 'taken', '--over'),
             (['status'],), (['status', 'none'], 'none', 'seectl list'), (['status', 'a', 'b'],),
             (['inspect'],), (['inspect', 'none'], 'none'), (['abort', 'none'], 'none'),

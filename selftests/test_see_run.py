@@ -44,7 +44,7 @@ def exit_status(h):
     seectl('run', '--abort', '--', '/etc/passwd', status=126)
     seectl('run', '--abort', '--', '/etc', status=126)
     for bad in (['run'], ['run', '--'], ['run', 'true'], ['run', '--bogus', '--', 'true'],
-                ['run', '--net', 'host', '--', 'true'], ['run', '--size', '1x', '--', 'true'],
+                ['run', '--net', 'host', '--', 'true'],
                 ['run', '--keep', '--abort', '--', 'true'], ['run', 'a/b', '--', 'true'],
                 ['run', '--over', '/no/such', '--', 'true'],
                 ['run', '--over', '/proc', '--', 'true'], ['bogus'], []):

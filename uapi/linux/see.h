@@ -145,7 +145,8 @@ struct see_layer_spec {
  * @layers: array of struct see_layer_spec, outer directories first
  * @nlayers: of @layers, 1 to SEE_LAYERS_MAX
  * @flags: 0
- * @size: bytes that the SEE may occupy; 0: only the floor counts
+ * @size: bytes that the SEE may occupy; 0: only the floor counts; anything else is
+ *	  EOPNOTSUPP as yet
  * @message: out: on failure, what failed, where, why and what to do
  *
  * Return: descriptor of the SEE, close-on-exec.  EEXIST: the name is taken.

@@ -99,10 +99,10 @@ int see_list(int dev, see_list_fn fn, void *data)
 }
 
 int see_create(int dev, char *name, const struct see_layer_spec *layers,
-	       unsigned int nlayers, uint64_t size, char *message)
+	       unsigned int nlayers, char *message)
 {
 	struct see_create c = {
-		.layers = (uintptr_t)layers, .nlayers = nlayers, .size = size,
+		.layers = (uintptr_t)layers, .nlayers = nlayers,
 	};
 	int ret;
 

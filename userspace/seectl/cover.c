@@ -203,8 +203,7 @@ static int collect(struct cover *c, char *const *over, size_t nover)
 	return 0;
 }
 
-static int create(struct see *see, const char *name, char *const *over, size_t nover,
-		  uint64_t size)
+static int create(struct see *see, const char *name, char *const *over, size_t nover)
 {
 	_cleanup_(cover_free) struct cover c = {};
 	struct see_layer_spec spec[SEE_LAYERS_MAX];
@@ -216,7 +215,7 @@ static int create(struct see *see, const char *name, char *const *over, size_t n
 	for (size_t i = 0; i < c.n; i++)
 		spec[i] = (struct see_layer_spec) { c.place[i].fd, c.place[i].flags };
 	snprintf(see->name, sizeof(see->name), "%s", name);
-	see->fd = see_create(see->dev, see->name, spec, (unsigned int)c.n, size, message);
+	see->fd = see_create(see->dev, see->name, spec, (unsigned int)c.n, message);
 	if (see->fd < 0) {
 		err = see->fd;
 		return client_complain("the SEE cannot be made", err, message);
@@ -224,8 +223,7 @@ static int create(struct see *see, const char *name, char *const *over, size_t n
 	return 0;
 }
 
-int cover_create(struct see *see, const char *name, char *const *over, size_t nover,
-		 uint64_t size)
+int cover_create(struct see *see, const char *name, char *const *over, size_t nover)
 {
 	static char root[] = "/";
 	char *const everything[] = { root };
@@ -242,14 +240,14 @@ int cover_create(struct see *see, const char *name, char *const *over, size_t no
 	if (!nover) {
 		if (geteuid())
 			return complain("name the directories that may be written in with --over; they must be your own");
-		return create(see, name, everything, 1, size);
+		return create(see, name, everything, 1);
 	}
 	resolved = calloc(nover, sizeof(*resolved));
 	if (!resolved)
 		return complain("out of memory");
 	err = resolve_over(over, nover, resolved, &n);
 	if (!err)
-		err = create(see, name, resolved, n, size);
+		err = create(see, name, resolved, n);
 	for (size_t i = 0; i < n; i++)
 		free(resolved[i]);
 	free(resolved);

@@ -9,12 +9,10 @@ int verb_create(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "over", required_argument, NULL, 'o' },
-		{ "size", required_argument, NULL, 's' },
 		{}
 	};
 	_cleanup_(see_close) struct see see = SEE_INIT;
 	_cleanup_free_ char **over = calloc((size_t)argc, sizeof(*over));
-	uint64_t size = 0;
 	size_t nover = 0;
 	int c, err;
 
@@ -26,11 +24,6 @@ int verb_create(int argc, char **argv)
 		case 'o':
 			over[nover++] = optarg;
 			break;
-		case 's':
-			if (parse_size(optarg, &size))
-				return usage_error("create", "--size %s: a number of bytes, or with K, M, G or T behind it",
-						   quote(optarg));
-			break;
 		case ':':
 			return usage_error("create", "%s needs an argument", quote(argv[optind - 1]));
 		default:
@@ -39,7 +32,7 @@ int verb_create(int argc, char **argv)
 	}
 	if (argc - optind > 1)
 		return usage_error("create", "one NAME");
-	err = cover_create(&see, optind < argc ? argv[optind] : "", over, nover, size);
+	err = cover_create(&see, optind < argc ? argv[optind] : "", over, nover);
 	if (!err)
 		puts(see.name);
 	return err;

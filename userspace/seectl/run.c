@@ -26,7 +26,6 @@ struct options {
 	char **over;
 	size_t nover;
 	enum net net;
-	uint64_t size;
 	enum end end;
 	char **command;
 };
@@ -41,7 +40,6 @@ static int parse(int argc, char **argv, struct options *o)
 	static const struct option options[] = {
 		{ "over", required_argument, NULL, 'o' },
 		{ "net", required_argument, NULL, 'n' },
-		{ "size", required_argument, NULL, 's' },
 		{ "keep", no_argument, NULL, 'k' },
 		{ "abort", no_argument, NULL, 'a' },
 		{}
@@ -71,11 +69,6 @@ static int parse(int argc, char **argv, struct options *o)
 			else if (strcmp(optarg, "none"))
 				return usage_error("run", "--net %s: there are none and user", quote(optarg));
 			break;
-		case 's':
-			if (parse_size(optarg, &o->size))
-				return usage_error("run", "--size %s: a number of bytes, or with K, M, G or T behind it",
-						   quote(optarg));
-			break;
 		case 'k':
 		case 'a':
 			if (o->end != END_ASK)
@@ -103,15 +96,15 @@ static int open_or_create(struct see *see, const struct options *o, bool *made)
 
 	*made = false;
 	if (!err) {
-		if (o->nover || o->size)
-			return complain("SEE %s is there already: --over and --size are for new ones",
+		if (o->nover)
+			return complain("SEE %s is there already: --over is for new ones",
 					see->name);
 		return 0;
 	}
 	if (err != -ENOENT)
 		return err;
 	*made = true;
-	return cover_create(see, o->name ? o->name : "", o->over, o->nover, o->size);
+	return cover_create(see, o->name ? o->name : "", o->over, o->nover);
 }
 
 /* ---- policy-rc.d ---- */

@@ -43,8 +43,6 @@ char *utf8_lossy(const char *text);
 /* @path from the working directory, without ".", ".." and "//"; nothing is looked up */
 char *absolute_path(const char *path);
 const char *type_name(unsigned int mode);
-/* a size with an optional suffix K, M, G, T */
-int parse_size(const char *text, uint64_t *size);
 
 /* ---- client.c ---- */
 
@@ -102,8 +100,7 @@ const char *state_name(unsigned int state);
 struct cover;
 
 /* @over: directories that shall be writable; none: all, if the caller is root */
-int cover_create(struct see *see, const char *name, char *const *over, size_t nover,
-		 uint64_t size);
+int cover_create(struct see *see, const char *name, char *const *over, size_t nover);
 
 /* ---- changes.c ---- */
 

@@ -168,32 +168,6 @@ const char *type_name(unsigned int mode)
 	return "unknown";
 }
 
-int parse_size(const char *text, uint64_t *size)
-{
-	static const char suffixes[] = "KMGT";
-	char digits[24];
-	const char *s;
-	size_t len = strspn(text, "0123456789");
-	uint64_t unit = 1;
-	int err;
-
-	if (!len || len >= sizeof(digits))
-		return -EINVAL;
-	if (text[len]) {
-		s = strchr(suffixes, text[len]);
-		if (!s || text[len + 1])
-			return -EINVAL;
-		unit <<= 10 * (s - suffixes + 1);
-	}
-	memcpy(digits, text, len);
-	digits[len] = 0;
-	err = parse_number(digits, INT64_MAX / unit, size);
-	if (!err && !*size)
-		err = -EINVAL;
-	*size *= unit;
-	return err;
-}
-
 char *absolute_path(const char *path)
 {
 	_cleanup_free_ char *cwd = path[0] == '/' ? strdup("") : getcwd(NULL, 0);

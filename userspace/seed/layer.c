@@ -93,16 +93,11 @@ static unsigned int attributes(const struct mount_entry *lower, unsigned int fla
 	return attr;
 }
 
-static int configure(int ctx, int lower, int private, uint64_t size)
+static int configure(int ctx, int lower, int private)
 {
-	char text[24];
-
 	if (fsconfig(ctx, FSCONFIG_SET_STRING, "source", "see", 0) < 0 ||
 	    fsconfig(ctx, FSCONFIG_SET_FD, "lower", NULL, lower) < 0 ||
 	    fsconfig(ctx, FSCONFIG_SET_FD, "private", NULL, private) < 0)
-		return -errno;
-	snprintf(text, sizeof(text), "%ju", (uintmax_t)size);
-	if (size && fsconfig(ctx, FSCONFIG_SET_STRING, "size", text, 0) < 0)
 		return -errno;
 	return fsconfig(ctx, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ? -errno : 0;
 }
@@ -163,7 +158,7 @@ int layer_mount(const struct meta *m, unsigned int index, const struct mount_tab
 	if (ctx < 0)
 		return note_fail(note, errno, "there is no file system seefs: %s",
 				 strerror(errno));
-	err = configure(ctx, lower, private, l->flags & SEE_LAYER_WRITE ? m->size : 0);
+	err = configure(ctx, lower, private);
 	if (err) {
 		context_log(ctx, log, sizeof(log));
 		return note_fail(note, -err, "%.100s cannot be covered: %.130s", l->path,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* test_text.c - quoting, sizes, paths, mounts */
+/* test_text.c - quoting, paths, mounts */
 #define _GNU_SOURCE
 #include "seectl.h"
 #include "tap.h"
@@ -44,28 +44,6 @@ static void quoting(void)
 		_cleanup_free_ char *lossy = utf8_lossy("a\xff" "b");
 
 		SAME(lossy, "a\xef\xbf\xbd" "b", "what is not");
-	}
-}
-
-static void sizes(void)
-{
-	static const struct {
-		const char *text;
-		uint64_t size;		/* 0: refused */
-	} cases[] = {
-		{ "1", 1 }, { "4096", 4096 }, { "1K", 1024 }, { "3M", 3 << 20 },
-		{ "2G", 2ULL << 30 }, { "1T", 1ULL << 40 },
-		{ "", 0 }, { "0", 0 }, { "K", 0 }, { "-1", 0 }, { "1k", 0 }, { "1KB", 0 }, { "1 K", 0 },
-		{ "0x10", 0 }, { "9223372036854775808", 0 }, { "99999999999T", 0 },
-		{ "99999999999999999999999999999", 0 }, { "1.5G", 0 }, { "+1", 0 },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		uint64_t size = 0;
-		int err = parse_size(cases[i].text, &size);
-
-		OK(cases[i].size ? !err && size == cases[i].size : err != 0, "size \"%s\"",
-		   cases[i].text);
 	}
 }
 
@@ -153,7 +131,6 @@ int usage_error(const char *verb, const char *format, ...)
 int main(void)
 {
 	quoting();
-	sizes();
 	paths();
 	mounts();
 	options();
