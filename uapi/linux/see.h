@@ -127,6 +127,9 @@ struct see_layer_entry {
 #define SEE_REC_SEE		1
 #define SEE_REC_LAYER		2
 #define SEE_REC_CHANGE		3
+#define SEE_REC_STEP		4
+#define SEE_REC_EXTENT		5
+#define SEE_REC_PROBLEM		6
 
 /**
  * struct see_layer_spec - a directory to be covered
@@ -310,6 +313,107 @@ struct see_change {
 	char path[];
 };
 
+/* see_commit.criterion: when a commit is refused */
+#define SEE_CRITERION_SERIALIZABLE 0	/* EOPNOTSUPP until there is a read set */
+#define SEE_CRITERION_WRITES	1	/* a host side changed since the first change */
+#define SEE_CRITERION_FORCE	2	/* only if there is no meaning to it */
+
+/* see_commit.outcome */
+#define SEE_OUTCOME_REFUSED	0	/* the host is as it was; see the report */
+#define SEE_OUTCOME_DONE	1
+#define SEE_OUTCOME_TORN	2	/* taken back but for what the report lists */
+
+/**
+ * struct see_commit_root - what the caller goes by
+ * @layer: index of a writable layer
+ * @fd: O_PATH descriptor of the directory that it covers
+ */
+struct see_commit_root {
+	__u32 layer;
+	__s32 fd;
+};
+
+/**
+ * struct see_commit - SEE_IOC_COMMIT of a SEE (queued)
+ * @roots: array of struct see_commit_root, one for each writable layer that has
+ *	   changes: changes are made on the mount of the descriptor, as far as
+ *	   the caller could make them there itself
+ * @nroots: of @roots, at most SEE_LAYERS_MAX
+ * @criterion: SEE_CRITERION_*
+ * @flags: SEE_COMMIT_CHECK or 0
+ * @outcome: out: SEE_OUTCOME_*
+ * @report: out: descriptor of a sealed memfd with struct see_problem records, or
+ *	    -1
+ * @reserved: 0
+ * @message: out: on failure
+ *
+ * Return: 0 if the daemon came to an outcome, else the host is as it was.
+ * EBUSY: the SEE is in use; @report may list by whom.  EINVAL: @roots do not
+ * match the layers.  EOPNOTSUPP: the criterion.  EOWNERDEAD: the daemon died;
+ * when it is started again, all of the commit is finished or taken back.
+ */
+struct see_commit {
+	__u64 roots;
+	__u32 nroots;
+	__u32 criterion;
+	__u32 flags;
+	__u32 outcome;
+	__s32 report;
+	__u32 reserved;
+	char message[SEE_MESSAGE_MAX + 1];
+};
+
+#define SEE_COMMIT_CHECK	0x1	/* only find out; nothing is changed */
+
+/* see_problem.why */
+#define SEE_PROBLEM_CONFLICT	1	/* the host changed what the SEE changed */
+#define SEE_PROBLEM_DENIED	2	/* the caller could not have done it */
+#define SEE_PROBLEM_BUSY	3	/* somebody uses it */
+#define SEE_PROBLEM_FAILED	4	/* it did not work */
+#define SEE_PROBLEM_TORN	5	/* taking back would overwrite the host's */
+
+/**
+ * struct see_problem - record of see_commit.report: why a commit did not happen
+ * @rec: kind SEE_REC_PROBLEM
+ * @why: SEE_PROBLEM_*
+ * @layer: index of the layer
+ * @conflict: CONFLICT, TORN: SEE_CONFLICT_*
+ * @error: DENIED, FAILED: an errno, positive
+ * @pid: BUSY: a process, in the daemon's pid name space; 0 if none is known
+ * @path_len: bytes of @path without the NUL
+ * @path: relative to the layer's root; empty if it is about the SEE as a whole
+ */
+struct see_problem {
+	struct see_record rec;
+	__u32 why;
+	__u32 layer;
+	__u32 conflict;
+	__u32 error;
+	__u32 pid;
+	__u32 path_len;
+	char path[];
+};
+
+/**
+ * struct see_revert - SEE_IOC_REVERT of a SEE (queued): take changes back in it
+ * @fd: a memfd with NUL terminated lines "LAYER PATH": the index of the layer in
+ *	decimal, a blank, and a path as in see_change; changes at and below it
+ * @flags: 0
+ * @count: out: changes that were taken back
+ * @reserved: 0
+ * @message: out: on failure
+ *
+ * EBUSY: the SEE is in use.  ENOENT: nothing is changed at one of the paths;
+ * nothing was taken back.  E2BIG: more than 1 MiB.
+ */
+struct see_revert {
+	__s32 fd;
+	__u32 flags;
+	__u32 count;
+	__u32 reserved;
+	char message[SEE_MESSAGE_MAX + 1];
+};
+
 /*
  * see_open.flags: do not mount the layers of an idle SEE, for one whose
  * directories are not there: it can be looked at and aborted.
@@ -331,6 +435,8 @@ struct see_change {
 #define SEE_IOC_MOUNT		_IOWR(SEE_IOC_MAGIC, 0x23, struct see_mount)
 #define SEE_IOC_JOIN		_IOWR(SEE_IOC_MAGIC, 0x24, struct see_join)
 #define SEE_IOC_ABORT		_IOWR(SEE_IOC_MAGIC, 0x25, struct see_simple)
+#define SEE_IOC_COMMIT		_IOWR(SEE_IOC_MAGIC, 0x26, struct see_commit)
+#define SEE_IOC_REVERT		_IOWR(SEE_IOC_MAGIC, 0x27, struct see_revert)
 
 /* ---- for the daemon ---- */
 
@@ -341,6 +447,8 @@ struct see_change {
 #define SEE_OP_JOIN		4
 #define SEE_OP_ABORT		5
 #define SEE_OP_IDLE		6	/* nobody uses the SEE; no answer is expected */
+#define SEE_OP_COMMIT		7	/* answer with the outcome and a report */
+#define SEE_OP_REVERT		8	/* answer with the number of changes */
 
 /**
  * struct see_request - what read() on an attached /dev/see returns, one each
@@ -353,10 +461,10 @@ struct see_change {
  * @gid: its file system gid
  * @pid: the caller, in the reader's pid name space
  * @caps: 1 if the caller has CAP_SYS_ADMIN in the initial user name space
- * @layer: see_mount.layer
+ * @layer: see_mount.layer; see_commit.criterion
  * @nfds: number of @fd
  * @fd: descriptors that came with the request, installed by read()
- * @flags: see_layer_spec.flags of each
+ * @flags: see_layer_spec.flags of each; see_commit.flags as the first
  * @name: see_create.name
  *
  * read() blocks unless the descriptor is O_NONBLOCK; poll() says POLLIN.
@@ -382,9 +490,11 @@ struct see_request {
 /**
  * struct see_reply - SEE_IOC_REPLY
  * @id: see_request.id
- * @see: SEE_OP_CREATE: id of the new SEE, registered before
+ * @see: SEE_OP_CREATE: id of the new SEE, registered before; SEE_OP_COMMIT: the
+ *	 outcome; SEE_OP_REVERT: the number of changes
  * @result: 0 or a negative errno
- * @fd: SEE_OP_MOUNT: the detached mount; else -1
+ * @fd: SEE_OP_MOUNT: the detached mount; SEE_OP_COMMIT: the report, with a result
+ *	of 0 or -EBUSY; else -1
  * @message: for the client
  *
  * ECANCELED: the client has gone; undo what was done for it.  ENOENT: no such
@@ -453,11 +563,220 @@ struct see_forget {
 #define SEE_FORGET_SHUTDOWN	0x1	/* layers answer EIO; state ABORTING */
 #define SEE_FORGET_GONE		0x2	/* there is no such SEE any more */
 
+/*
+ * A commit, seen from the daemon: SEE_IOC_COMMIT_START makes the list of steps,
+ * SEE_IOC_COMMIT_PLAN reads it, SEE_IOC_COMMIT_STEP prepares, applies and takes
+ * back one, SEE_IOC_COMMIT_END is the end.  Documentation/commit.rst has the
+ * protocol.  As soon as one step was applied the commit outlives the daemon:
+ * the SEE stays closed until a daemon ends it.
+ */
+
+/**
+ * struct see_commit_start - SEE_IOC_COMMIT_START
+ * @see: id of the SEE, loaded
+ * @request: see_request.id of the SEE_OP_COMMIT or SEE_OP_REVERT that is answered:
+ *	     its caller's credentials and mounts are what counts
+ * @undo: array of __s32, one for each layer: an empty directory beside the private
+ *	  tree, on its file system, for pre-images; -1 for a layer that is not
+ *	  writable
+ * @nundo: of @undo
+ * @flags: SEE_START_*
+ * @criterion: SEE_CRITERION_*
+ * @reserved: 0
+ * @steps: out: number of steps
+ *
+ * Waits ten seconds at most until nobody but the daemon and the client's
+ * descriptors holds a layer, and writes back what is dirty.
+ *
+ * EBUSY: somebody does, or there is a commit already.  ENOENT: no such SEE, not
+ * loaded, or the request has gone.  EINVAL: the caller's mounts do not match.
+ */
+struct see_commit_start {
+	__u64 see;
+	__u64 request;
+	__u64 undo;
+	__u32 nundo;
+	__u32 flags;
+	__u32 criterion;
+	__u32 reserved;
+	__u64 steps;
+};
+
+#define SEE_START_CHECK		0x1	/* SEE_COMMIT_CHECK: also if it is in use */
+#define SEE_START_REVERT	0x2	/* for SEE_STEP_DROP only: no caller's mounts */
+
+/**
+ * struct see_commit_plan - SEE_IOC_COMMIT_PLAN: the steps, in order
+ * @see: id of the SEE
+ * @buf: for struct see_step and struct see_extent records
+ * @len: in: size of @buf, 8 KiB to 1 MiB; out: bytes used
+ * @count: out: records
+ * @cursor: in: 0 at first, then as it came back; out: where to go on
+ *
+ * The extents of a step follow it.  A batch without records is the end.
+ */
+struct see_commit_plan {
+	__u64 see;
+	__u64 buf;
+	__u32 len;
+	__u32 count;
+	__u64 cursor;
+};
+
+/* see_step.kind: what is done on the host.  "src" and "dst" are names. */
+#define SEE_STEP_RENAME		1	/* src becomes dst, which is absent */
+#define SEE_STEP_EXCHANGE	2	/* src and dst change places */
+#define SEE_STEP_RMDIR		3	/* dst, empty, goes; src is what comes back */
+#define SEE_STEP_MODIFY		4	/* object src_key gets what old_key has */
+
+/**
+ * struct see_step - record of SEE_IOC_COMMIT_PLAN: one step
+ * @rec: kind SEE_REC_STEP
+ * @step: number, from 0, in the order of application
+ * @kind: SEE_STEP_*
+ * @layer: index of the layer
+ * @flags: SEE_STEP_*, below
+ * @what: SEE_CHANGE_* of the change that it belongs to
+ * @conflict: SEE_CONFLICT_*; 0 if the host is as it was at the first change
+ * @denied: why the caller may not do it, an errno, or 0
+ * @busy: why it cannot be done now, an errno, or 0
+ * @old_mode: MODIFY: type and mode on the host
+ * @new_mode: MODIFY: in the SEE
+ * @old_uid: MODIFY: owner on the host, in the initial user name space
+ * @old_gid: MODIFY: group on the host
+ * @new_uid: MODIFY: owner in the SEE
+ * @new_gid: MODIFY: group in the SEE
+ * @old_size: MODIFY of a file: bytes on the host
+ * @new_size: MODIFY of a file: bytes in the SEE
+ * @limit: MODIFY of a file: bytes of the host that stay at most
+ * @old_mtime: MODIFY: nanoseconds since 1970
+ * @new_mtime: MODIFY: the same in the SEE
+ * @len: bytes of each string of @text, with its NUL
+ * @text: strings in the order SEE_TEXT_*, each NUL terminated
+ *
+ * A key is a file handle in text: its type as two hexadecimal digits, "-", and two
+ * for each byte.  All are of the file system of the layer.
+ */
+struct see_step {
+	struct see_record rec;
+	__u32 step;
+	__u32 kind;
+	__u32 layer;
+	__u32 flags;
+	__u32 what;
+	__u32 conflict;
+	__u32 denied;
+	__u32 busy;
+	__u32 old_mode;
+	__u32 new_mode;
+	__u32 old_uid;
+	__u32 old_gid;
+	__u32 new_uid;
+	__u32 new_gid;
+	__u64 old_size;
+	__u64 new_size;
+	__u64 limit;
+	__s64 old_mtime;
+	__s64 new_mtime;
+	__u16 len[8];
+	char text[];
+};
+
+/* see_step.text */
+#define SEE_TEXT_PATH		0	/* in the SEE, relative to the layer's root */
+#define SEE_TEXT_SRC_DIR	1	/* key of the directory of src */
+#define SEE_TEXT_SRC		2	/* name of src there */
+#define SEE_TEXT_DST_DIR	3	/* key of the directory of dst */
+#define SEE_TEXT_DST		4	/* name of dst there */
+#define SEE_TEXT_SRC_KEY	5	/* key of what is src before the step */
+#define SEE_TEXT_OLD_KEY	6	/* of what is dst before; MODIFY: pre-image */
+#define SEE_TEXT_NEW_KEY	7	/* MODIFY: private object, what is installed */
+
+/* see_step.flags */
+#define SEE_STEP_DATA		0x1	/* MODIFY: bytes, not only attributes */
+#define SEE_STEP_PARTLY		0x2	/* MODIFY: some of the bytes are the host's */
+#define SEE_STEP_TMP_SRC	0x4	/* src is only a link of ours in "undo" */
+#define SEE_STEP_APPLIED	0x8	/* and not taken back */
+
+/**
+ * struct see_extent - record of SEE_IOC_COMMIT_PLAN: bytes that MODIFY overwrites
+ * @rec: kind SEE_REC_EXTENT
+ * @step: number of the step
+ * @flags: SEE_EXTENT_*
+ * @start: offset of the first byte, a multiple of the block size
+ * @end: offset after the last
+ *
+ * The pre-image has those below see_step.old_size at the same place.
+ */
+struct see_extent {
+	struct see_record rec;
+	__u32 step;
+	__u32 flags;
+	__u64 start;
+	__u64 end;
+};
+
+#define SEE_EXTENT_DATA		0x1	/* new bytes, in the private object */
+#define SEE_EXTENT_ZERO		0x2	/* zeros */
+#define SEE_EXTENT_CUT		0x4	/* cut off, or zeros when the file grows again */
+
+/**
+ * struct see_commit_step - SEE_IOC_COMMIT_STEP: do something about one step
+ * @see: id of the SEE
+ * @step: its number
+ * @action: SEE_ACTION_*
+ * @conflict: out: with ESTALE, SEE_CONFLICT_*
+ * @reserved: 0
+ *
+ * PREPARE makes the pre-image, or what is installed, in "undo"; the keys are
+ * complete afterwards.  APPLY checks again and installs in one critical section.
+ * TAKE_BACK is its inverse, also checked; of a step that was not applied, it does
+ * nothing.  DROP takes the change back in the private tree, with SEE_START_REVERT.
+ *
+ * ESTALE: the host is not as expected; nothing was done.  EBUSY, ETXTBSY: it is in
+ * use.  EPERM, EACCES, EROFS: the caller may not.  Other errors are the file
+ * system's.  All but a failed TAKE_BACK leave the host as it was.
+ */
+struct see_commit_step {
+	__u64 see;
+	__u32 step;
+	__u32 action;
+	__u32 conflict;
+	__u32 reserved;
+};
+
+#define SEE_ACTION_PREPARE	1
+#define SEE_ACTION_APPLY	2
+#define SEE_ACTION_TAKE_BACK	3
+#define SEE_ACTION_DROP		4
+
+/**
+ * struct see_commit_end - SEE_IOC_COMMIT_END
+ * @see: id of the SEE
+ * @flags: SEE_END_RELOAD or 0
+ * @reserved: 0
+ *
+ * Write denials and locks end.  With RELOAD, which is needed once the private tree
+ * is not what it was, the layers are given up; whoever opens the SEE next loads
+ * them anew.  ENOENT: there is no commit.
+ */
+struct see_commit_end {
+	__u64 see;
+	__u32 flags;
+	__u32 reserved;
+};
+
+#define SEE_END_RELOAD		0x1
+
 /* on /dev/see, CAP_SYS_ADMIN in the initial user name space */
 #define SEE_IOC_ATTACH		_IO(SEE_IOC_MAGIC, 0x40)	/* EBUSY: there is one */
 #define SEE_IOC_REPLY		_IOWR(SEE_IOC_MAGIC, 0x41, struct see_reply)
 #define SEE_IOC_REGISTER	_IOWR(SEE_IOC_MAGIC, 0x42, struct see_register)
 #define SEE_IOC_ADOPT		_IOWR(SEE_IOC_MAGIC, 0x43, struct see_adopt)
 #define SEE_IOC_FORGET		_IOWR(SEE_IOC_MAGIC, 0x44, struct see_forget)
+#define SEE_IOC_COMMIT_START	_IOWR(SEE_IOC_MAGIC, 0x45, struct see_commit_start)
+#define SEE_IOC_COMMIT_PLAN	_IOWR(SEE_IOC_MAGIC, 0x46, struct see_commit_plan)
+#define SEE_IOC_COMMIT_STEP	_IOWR(SEE_IOC_MAGIC, 0x47, struct see_commit_step)
+#define SEE_IOC_COMMIT_END	_IOWR(SEE_IOC_MAGIC, 0x48, struct see_commit_end)
 
 #endif /* _UAPI_LINUX_SEE_H */
