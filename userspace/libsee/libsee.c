@@ -5,11 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "libsee.h"
 
 #define BATCH_SIZE	(256U << 10)
+#define REPORT_SEALS	(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 static int request(int fd, unsigned long cmd, void *arg)
 {
@@ -43,9 +46,39 @@ int see_abi(int dev, struct see_abi *abi)
 
 typedef int (*record_fn)(const struct see_record *rec, void *fn, void *data);
 
-/* hand each record of @kind to @each; checks what it passes on */
-static int batches(int fd, unsigned long cmd, __u32 kind, size_t min,
-		   record_fn each, void *fn, void *data)
+/* what to expect among records: of @kind, at least @min bytes each */
+struct expected {
+	__u32 kind;
+	size_t min;
+	record_fn each;
+};
+
+/* hand the records in @buf to whom they are for; checks what it passes on */
+static int records(const char *buf, size_t left, const struct expected *expect, void *fn,
+		   void *data)
+{
+	int ret = 0;
+
+	while (!ret && left) {
+		const struct see_record *rec = (const void *)buf;
+
+		if (left < sizeof(*rec) || rec->len < sizeof(*rec) || rec->len % 8 ||
+		    rec->len > left)
+			return -EBADMSG;
+		for (const struct expected *e = expect; e->each; e++)
+			if (rec->kind == e->kind) {
+				ret = rec->len < e->min ? -EBADMSG : e->each(rec, fn, data);
+				break;
+			}
+		buf += rec->len;
+		left -= rec->len;
+	}
+	return ret;
+}
+
+/* the same for all batches of a request */
+static int batches(int fd, unsigned long cmd, const struct expected *expect, void *fn,
+		   void *data)
 {
 	struct see_batch batch = {};
 	char *buf = malloc(BATCH_SIZE);
@@ -53,32 +86,16 @@ static int batches(int fd, unsigned long cmd, __u32 kind, size_t min,
 
 	if (!buf)
 		return -ENOMEM;
-	for (;;) {
-		const char *p = buf;
-		size_t left;
-
+	do {
 		batch.buf = (uintptr_t)buf;
 		batch.len = BATCH_SIZE;
 		batch.count = 0;
 		ret = request(fd, cmd, &batch);
 		if (ret < 0 || !batch.count)
 			break;
-		left = batch.len;
-		while (!ret && left >= sizeof(struct see_record)) {
-			const struct see_record *rec = (const void *)p;
-
-			if (rec->len < sizeof(*rec) || rec->len % 8 || rec->len > left) {
-				ret = -EBADMSG;
-				break;
-			}
-			if (rec->kind == kind)
-				ret = rec->len < min ? -EBADMSG : each(rec, fn, data);
-			p += rec->len;
-			left -= rec->len;
-		}
-		if (ret)
-			break;
-	}
+		ret = batch.len > BATCH_SIZE ? -EBADMSG :
+			records(buf, batch.len, expect, fn, data);
+	} while (!ret);
 	free(buf);
 	return ret;
 }
@@ -94,8 +111,11 @@ static int each_see(const struct see_record *rec, void *fn, void *data)
 
 int see_list(int dev, see_list_fn fn, void *data)
 {
-	return batches(dev, SEE_IOC_LIST, SEE_REC_SEE, sizeof(struct see_list_entry),
-		       each_see, &fn, data);
+	static const struct expected expect[] = {
+		{ SEE_REC_SEE, sizeof(struct see_list_entry), each_see }, {},
+	};
+
+	return batches(dev, SEE_IOC_LIST, expect, &fn, data);
 }
 
 int see_create(int dev, char *name, const struct see_layer_spec *layers,
@@ -151,8 +171,11 @@ static int each_layer(const struct see_record *rec, void *fn, void *data)
 
 int see_layers(int see, see_layer_fn fn, void *data)
 {
-	return batches(see, SEE_IOC_LAYERS, SEE_REC_LAYER, sizeof(struct see_layer_entry),
-		       each_layer, &fn, data);
+	static const struct expected expect[] = {
+		{ SEE_REC_LAYER, sizeof(struct see_layer_entry), each_layer }, {},
+	};
+
+	return batches(see, SEE_IOC_LAYERS, expect, &fn, data);
 }
 
 static int each_change(const struct see_record *rec, void *fn, void *data)
@@ -170,8 +193,11 @@ static int each_change(const struct see_record *rec, void *fn, void *data)
 
 int see_changes(int see, see_change_fn fn, void *data)
 {
-	return batches(see, SEE_IOC_CHANGES, SEE_REC_CHANGE, sizeof(struct see_change),
-		       each_change, &fn, data);
+	static const struct expected expect[] = {
+		{ SEE_REC_CHANGE, sizeof(struct see_change), each_change }, {},
+	};
+
+	return batches(see, SEE_IOC_CHANGES, expect, &fn, data);
 }
 
 int see_mount(int see, unsigned int layer, char *message)
@@ -193,6 +219,65 @@ int see_abort(int see, char *message)
 	struct see_simple s = {};
 
 	return ask(see, SEE_IOC_ABORT, &s, s.message, message);
+}
+
+int see_commit(int see, const struct see_commit_root *roots, unsigned int nroots,
+	       unsigned int criterion, unsigned int flags, unsigned int *outcome,
+	       int *report, char *message)
+{
+	struct see_commit c = {
+		.roots = (uintptr_t)roots, .nroots = nroots, .criterion = criterion,
+		.flags = flags, .report = -1,
+	};
+	int ret = ask(see, SEE_IOC_COMMIT, &c, c.message, message);
+
+	*outcome = c.outcome;
+	*report = c.report;
+	return ret;
+}
+
+int see_revert(int see, int paths, unsigned int *count, char *message)
+{
+	struct see_revert r = { .fd = paths };
+	int ret = ask(see, SEE_IOC_REVERT, &r, r.message, message);
+
+	*count = r.count;
+	return ret;
+}
+
+static int each_problem(const struct see_record *rec, void *fn, void *data)
+{
+	const struct see_problem *p = (const void *)rec;
+
+	if (p->path_len >= rec->len - sizeof(*p) || p->path[p->path_len] ||
+	    strlen(p->path) != p->path_len)
+		return -EBADMSG;
+	return (*(see_problem_fn *)fn)(p, data);
+}
+
+int see_problems(int report, see_problem_fn fn, void *data)
+{
+	static const struct expected expect[] = {
+		{ SEE_REC_PROBLEM, sizeof(struct see_problem), each_problem }, {},
+	};
+	int seals = fcntl(report, F_GET_SEALS);
+	struct stat st;
+	const char *map;
+	int ret;
+
+	/* one that can be cut off while it is read would kill us */
+	if (seals < 0 || (seals & REPORT_SEALS) != REPORT_SEALS)
+		return -EBADMSG;
+	if (fstat(report, &st) < 0)
+		return -errno;
+	if (!st.st_size)
+		return 0;
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, report, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	ret = records(map, (size_t)st.st_size, expect, &fn, data);
+	munmap((void *)map, (size_t)st.st_size);
+	return ret;
 }
 
 int see_attach(int dev)
@@ -242,6 +327,100 @@ int see_forget(int dev, uint64_t id, unsigned int flags)
 	struct see_forget f = { .id = id, .flags = flags };
 
 	return request(dev, SEE_IOC_FORGET, &f);
+}
+
+int see_commit_start(int dev, struct see_commit_start *start)
+{
+	return request(dev, SEE_IOC_COMMIT_START, start);
+}
+
+int see_step_valid(const struct see_step *step)
+{
+	size_t left = step->rec.len - sizeof(*step);
+	const char *text = step->text;
+
+	if (step->rec.len < sizeof(*step))
+		return 0;
+	for (size_t i = 0; i < sizeof(step->len) / sizeof(step->len[0]); i++) {
+		size_t len = step->len[i];
+
+		if (!len || len > left || strnlen(text, len) != len - 1)
+			return 0;
+		text += len;
+		left -= len;
+	}
+	return 1;
+}
+
+const char *see_step_text(const struct see_step *step, unsigned int which)
+{
+	const char *text = step->text;
+
+	for (unsigned int i = 0; i < which; i++)
+		text += step->len[i];
+	return text;
+}
+
+static int each_step(const struct see_record *rec, void *fn, void *data)
+{
+	const struct see_step *s = (const void *)rec;
+
+	if (!see_step_valid(s))
+		return -EBADMSG;
+	return ((const struct see_plan_fns *)fn)->step(s, data);
+}
+
+static int each_extent(const struct see_record *rec, void *fn, void *data)
+{
+	const struct see_extent *e = (const void *)rec;
+
+	if (e->end <= e->start)
+		return -EBADMSG;
+	return ((const struct see_plan_fns *)fn)->extent(e, data);
+}
+
+int see_commit_plan(int dev, uint64_t id, const struct see_plan_fns *fns, void *data)
+{
+	static const struct expected expect[] = {
+		{ SEE_REC_STEP, sizeof(struct see_step), each_step },
+		{ SEE_REC_EXTENT, sizeof(struct see_extent), each_extent }, {},
+	};
+	struct see_commit_plan plan = { .see = id };
+	char *buf = malloc(BATCH_SIZE);
+	int ret;
+
+	if (!buf)
+		return -ENOMEM;
+	do {
+		plan.buf = (uintptr_t)buf;
+		plan.len = BATCH_SIZE;
+		plan.count = 0;
+		ret = request(dev, SEE_IOC_COMMIT_PLAN, &plan);
+		if (ret < 0 || !plan.count)
+			break;
+		ret = plan.len > BATCH_SIZE ? -EBADMSG :
+			records(buf, plan.len, expect, (void *)fns, data);
+	} while (!ret);
+	free(buf);
+	return ret;
+}
+
+int see_commit_step(int dev, uint64_t id, unsigned int step, unsigned int action,
+		    unsigned int *conflict)
+{
+	struct see_commit_step s = { .see = id, .step = step, .action = action };
+	int ret = request(dev, SEE_IOC_COMMIT_STEP, &s);
+
+	if (conflict)
+		*conflict = s.conflict;
+	return ret;
+}
+
+int see_commit_end(int dev, uint64_t id, unsigned int flags)
+{
+	struct see_commit_end e = { .see = id, .flags = flags };
+
+	return request(dev, SEE_IOC_COMMIT_END, &e);
 }
 
 int see_name_valid(const char *name)

@@ -43,6 +43,22 @@ int see_mount(int see, unsigned int layer, char *message);
 int see_join(int see, int pidfd, char *message);
 int see_abort(int see, char *message);
 
+/* called for each problem of a report, as above; its path has no NUL within */
+typedef int (*see_problem_fn)(const struct see_problem *problem, void *data);
+
+/*
+ * Make the changes on the host, or with SEE_COMMIT_CHECK find out what would be
+ * in the way.  @report: a descriptor for see_problems(), to be closed, or -1; one
+ * can be there with -EBUSY, too.  @outcome: SEE_OUTCOME_*, if 0 is returned.
+ */
+int see_commit(int see, const struct see_commit_root *roots, unsigned int nroots,
+	       unsigned int criterion, unsigned int flags, unsigned int *outcome,
+	       int *report, char *message);
+/* @paths: a memfd, as struct see_revert wants it; @count: changes taken back */
+int see_revert(int see, int paths, unsigned int *count, char *message);
+/* what a report has; -EBADMSG if it is not one */
+int see_problems(int report, see_problem_fn fn, void *data);
+
 /* for the daemon */
 int see_attach(int dev);
 int see_read_request(int dev, struct see_request *request);
@@ -51,6 +67,25 @@ int see_register(int dev, const struct see_register *see);
 int see_adopt(int dev, uint64_t id, unsigned int index, unsigned int flags,
 	      int mount, const char *path);
 int see_forget(int dev, uint64_t id, unsigned int flags);
+
+/* @start: in and out; a commit of one SEE, Documentation/commit.rst */
+int see_commit_start(int dev, struct see_commit_start *start);
+/* one of them is called for each record, in the order of the steps */
+struct see_plan_fns {
+	int (*step)(const struct see_step *step, void *data);
+	int (*extent)(const struct see_extent *extent, void *data);
+};
+/* -ENOENT: there is no commit of that SEE */
+int see_commit_plan(int dev, uint64_t id, const struct see_plan_fns *fns, void *data);
+/* @conflict: may be NULL; SEE_CONFLICT_* with -ESTALE */
+int see_commit_step(int dev, uint64_t id, unsigned int step, unsigned int action,
+		    unsigned int *conflict);
+int see_commit_end(int dev, uint64_t id, unsigned int flags);
+
+/* string SEE_TEXT_* of a step that was checked, as those that callbacks get are */
+const char *see_step_text(const struct see_step *step, unsigned int which);
+/* is it whole, with all its strings? */
+int see_step_valid(const struct see_step *step);
 
 /* is @name one that a SEE can have? */
 int see_name_valid(const char *name);
