@@ -128,9 +128,11 @@ def terminal(h):
                                [('up', '\x03'), ('(s)how? ', 's\n'), ('(s)how? ', 'a\n')])
     eq(status, 5, f'exit status, seen {seen!r}')
     eq(state('x'), None, 'after "a"')
+    # a stopped job takes its time to die, and bash does not leave before it knows
     status, seen = on_terminal(['seectl', 'run', 'y', '--', 'bash', '--norc', '-i'],
                                [('# ', "sh -c 'echo on''ward; sleep 100'\n"), ('onward', '\x1a'),
-                                ('Stopped', 'kill %1; exit 4\n'), ('(s)how? ', 'k\n')])
+                                ('Stopped', 'kill -KILL %1; disown -a; exit 4\n'),
+                                ('(s)how? ', 'k\n')])
     eq((status, state('y') is None), (4, False), 'shell')
     seectl('abort', 'y')
 
