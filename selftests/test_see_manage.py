@@ -15,6 +15,13 @@ def as_member():
     return {'uid': MEMBER, 'gids': [MEMBER, see_gid()]}
 
 
+def daemon():
+    """Process id of seed, or None while it is not ready."""
+    show = run('systemctl', 'show', '-p', 'ActiveState', '-p', 'MainPID', 'seed')
+    got = dict(line.split('=', 1) for line in show.splitlines())
+    return int(got['MainPID']) if got['ActiveState'] == 'active' else None
+
+
 @contextlib.contextmanager
 def something_runs(h, name, script='sleep 1000'):
     """A command in SEE name, running; yields its process and the SEE's id."""
@@ -126,10 +133,10 @@ def restart_of_the_daemon(h):
               f'cat {h.dir}/f; echo 2 >{h.dir}/late')
     with something_runs(h, 'x', script) as (child, id):
         wait_for('the change', lambda: changes('x'))
-        for how in (['systemctl', 'restart', 'seed'],
-                    ['sh', '-c', 'systemctl kill -s KILL seed; sleep 0.1; '
-                     'until systemctl is-active seed; do sleep 0.1; done']):
-            run(*how)
+        for how in ('restart',), ('kill', '-s', 'KILL'):
+            before = daemon()
+            run('systemctl', *how, 'seed')
+            wait_for('another daemon', lambda: daemon() not in (None, before))
             ok(see_processes(id), 'the processes live')
             eq(list(changes('x')), [h.path('f')], 'changes')
         os.mkdir(h.path('mnt'))
@@ -383,7 +390,10 @@ def many_at_once(h):
         time.sleep(0.01 * i)
         job.kill()
         job.wait()
-    time.sleep(1)
+    # requests begin in their order, and each has a thread
+    seectl('create', 'last')
+    tasks = f'/proc/{daemon()}/task'
+    wait_for('the last of them', lambda: len(os.listdir(tasks)) == 1)
     for see in listing():
         seectl('abort', see['name'])
     eq(listing(), [], 'SEEs')

@@ -94,6 +94,26 @@ def killed_seectl(h):
     seectl('abort', 'x')
 
 
+@test(smoke=True)
+def left_in_the_background(h):
+    "what the command left running is gone when run returns; other runs go on"
+    other = subprocess.Popen(['seectl', 'run', 'x', '--keep', '--', 'sh', '-c', 'echo up; read x'],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd='/')
+    eq(other.stdout.readline(), 'up\n', 'start')
+    id = listing()[0]['id']
+    before = see_processes(id)
+    ok(before, 'there are processes')
+    for _ in range(1 if SMOKE else 5):
+        seectl('run', 'x', '--keep', '--', 'sh', '-c', """
+            for i in 1 2 3 4 5 6 7 8; do
+                setsid sh -c 'trap "" HUP INT TERM; while :; do sleep 1; done' &
+            done""")
+        eq(see_processes(id), before, 'processes')
+    other.communicate('\n')
+    eq((other.returncode, see_processes(id)), (0, []), 'the other run')
+    seectl('abort', 'x')
+
+
 def on_terminal(command, talk):
     """Run a command on a terminal of its own; talk: [(wait for, then type)]."""
     pid, fd = pty.fork()

@@ -295,11 +295,39 @@ static void take_terminal(pid_t foreground)
 	sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
+/*
+ * bubblewrap goes with the command.  What else was started in the SEE, by this
+ * run, is killed with the first process of its pid name space, whose end is
+ * that of all the others.  It has become our child, unless bubblewrap saw it end.
+ */
+static void end_space(int info)
+{
+	static const char key[] = "\"child-pid\": ";
+	char text[512];
+	const char *at;
+	siginfo_t si;
+	ssize_t len;
+	pid_t init;
+
+	/* what bubblewrap wrote when it started */
+	len = read(info, text, sizeof(text) - 1);
+	if (len <= 0)
+		return;
+	text[len] = 0;
+	at = strstr(text, key);
+	init = at ? atoi(at + strlen(key)) : 0;
+	if (init <= 0 || waitid(P_PID, (id_t)init, &si, WEXITED | WNOHANG | WNOWAIT) < 0)
+		return;
+	kill(init, SIGKILL);
+	while (waitpid(init, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 /* exit status of the command, or EXIT_SEECTL; @ran: did it start? */
 static int execute(struct see *see, const struct options *o, bool policy, bool *ran)
 {
 	_cleanup_close_ int filter = confine_filter(), signals = -1, connection = -1;
-	int down[2] = { -1, -1 }, up[2] = { -1, -1 }, started[2] = { -1, -1 };
+	int down[2] = { -1, -1 }, up[2] = { -1, -1 }, started[2] = { -1, -1 }, info[2] = { -1, -1 };
 	pid_t pid, foreground = isatty(0) ? tcgetpgrp(0) : -1;
 	_cleanup_free_ char *cwd = getcwd(NULL, 0);
 	struct stage stage = {
@@ -314,9 +342,14 @@ static int execute(struct see *see, const struct options *o, bool policy, bool *
 		return complain("the system call filter: %s", strerror(-filter));
 	if (!cwd || cwd[0] != '/')
 		return complain("the working directory: %s", strerror(cwd ? ENOENT : errno));
-	if (pipe2(down, O_CLOEXEC) < 0 || pipe2(up, O_CLOEXEC) < 0 || pipe2(started, O_CLOEXEC) < 0)
+	if (pipe2(down, O_CLOEXEC) < 0 || pipe2(up, O_CLOEXEC) < 0 ||
+	    pipe2(started, O_CLOEXEC) < 0 || pipe2(info, O_CLOEXEC) < 0)
 		return complain("pipes: %s", strerror(errno));
 	stage.started = started[1];
+	stage.info = info[1];
+	/* what bubblewrap leaves behind comes to us: see end_space() */
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return complain("prctl: %s", strerror(errno));
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
@@ -333,11 +366,13 @@ static int execute(struct see *see, const struct options *o, bool policy, bool *
 		close(down[1]);
 		close(up[0]);
 		close(started[0]);
+		close(info[0]);
 		child(&stage, up[1], down[0], &old);
 	}
 	close_fd(&down[0]);
 	close_fd(&up[1]);
 	close_fd(&started[1]);
+	close_fd(&info[1]);
 	if (hear(up[0]))
 		err = prepare(see, pid, o->net, &connection);
 	if (!err)
@@ -346,10 +381,12 @@ static int execute(struct see *see, const struct options *o, bool policy, bool *
 	status = wait_for(pid, signals);
 	close_fd(&connection);
 	take_terminal(foreground);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	end_space(info[0]);
 	*ran = hear(started[0]);
 	close_fd(&started[0]);
 	close_fd(&up[0]);
-	sigprocmask(SIG_SETMASK, &old, NULL);
+	close_fd(&info[0]);
 	if (err || !*ran)
 		return EXIT_SEECTL;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

@@ -173,6 +173,7 @@ int net_start(pid_t pid, int *net);
  * @see: with a mount of each layer
  * @filter: descriptor of the system call filter
  * @started: write end of a pipe, written to when the command starts
+ * @info: write end of a pipe, in which bubblewrap says what it started
  * @policy: is there something to put policy-rc.d over?
  * @ignored: signals that the caller ignores, by bits
  * @cwd: working directory
@@ -182,6 +183,7 @@ struct stage {
 	struct see *see;
 	int filter;
 	int started;
+	int info;
 	bool policy;
 	unsigned int ignored;
 	const char *cwd;

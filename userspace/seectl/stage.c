@@ -279,6 +279,7 @@ static int add_all(struct args *a, const struct stage *stage, bool fresh_sys, bo
 		add(a, *cap);
 	}
 	add_number(a, "--seccomp", stage->filter);
+	add_number(a, "--info-fd", stage->info);
 	add(a, "--chdir");
 	add(a, stage->cwd);
 	ADD(a, "--", IN_SEE "/start");
@@ -319,7 +320,8 @@ int stage_exec(const struct stage *stage)
 		goto out;
 	/* nothing else of what we or our caller had open goes along */
 	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ||
-	    fcntl(stage->filter, F_SETFD, 0) < 0 || fcntl(stage->started, F_SETFD, 0) < 0) {
+	    fcntl(stage->filter, F_SETFD, 0) < 0 || fcntl(stage->started, F_SETFD, 0) < 0 ||
+	    fcntl(stage->info, F_SETFD, 0) < 0) {
 		err = complain("descriptors: %s", strerror(errno));
 		goto out;
 	}
