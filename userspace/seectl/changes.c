@@ -72,6 +72,14 @@ const char *change_word(const struct change *c)
 	return "attr";
 }
 
+const struct conflict_word conflict_words[] = {
+	{ SEE_CONFLICT_CHANGED, "changed" },
+	{ SEE_CONFLICT_GONE, "gone" },
+	{ SEE_CONFLICT_NAME, "name" },
+	{ SEE_CONFLICT_WEAK, "weak" },
+	{},
+};
+
 /* ---- what the kernel lists ---- */
 
 struct reading {
@@ -80,7 +88,7 @@ struct reading {
 	struct changes *changes;
 };
 
-/* of a run that is going on; run.c */
+/* of a run that is going on, or was killed; policy.c */
 static bool is_placeholder(const struct change *c)
 {
 	return !strcmp(c->path, POLICY_PATH) && c->what == SEE_CHANGE_NAME_MADE &&
@@ -119,6 +127,8 @@ static int read_change(const struct see_change *rec, void *data)
 		return -ENOMEM;
 	if (rec->from_len && strcmp(rec->path, rec->path + rec->path_len + 1))
 		c.from = path_join(l->path, rec->path + rec->path_len + 1);
+	if (is_placeholder(&c))
+		r->changes->placeholder = true;
 	if (is_placeholder(&c) || !wanted(&c, r->under)) {
 		free(c.path);
 		free(c.from);
@@ -222,18 +232,41 @@ static int rank(unsigned char c)
 	return !c ? 0 : c == '/' ? 1 : c + 1;
 }
 
+int path_order(const char *a, const char *b)
+{
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	return rank((unsigned char)*a) - rank((unsigned char)*b);
+}
+
 static int by_path(const void *a, const void *b)
 {
 	const struct change *x = a, *y = b;
-	const char *s = x->path, *t = y->path;
+	int cmp = path_order(x->path, y->path);
 
-	while (*s && *s == *t) {
-		s++;
-		t++;
-	}
-	if (*s != *t)
-		return rank((unsigned char)*s) - rank((unsigned char)*t);
-	return x->what < y->what ? -1 : x->what > y->what;
+	return cmp ? cmp : x->what < y->what ? -1 : x->what > y->what;
+}
+
+static void sort(struct changes *changes)
+{
+	if (changes->n)
+		qsort(changes->change, changes->n, sizeof(*changes->change), by_path);
+}
+
+int changes_list(struct see *see, struct changes *changes)
+{
+	struct reading r = { .see = see, .changes = changes };
+	int err = client_layers(see);
+
+	if (err)
+		return err;
+	err = see_changes(see->fd, read_change, &r);
+	if (err)
+		return client_complain("its changes cannot be listed", err, NULL);
+	sort(changes);
+	return 0;
 }
 
 int changes_read(struct see *see, const char *under, struct changes *changes)
@@ -262,8 +295,7 @@ int changes_read(struct see *see, const char *under, struct changes *changes)
 		}
 	}
 	changes->n = to;
-	if (to)
-		qsort(changes->change, to, sizeof(*changes->change), by_path);
+	sort(changes);
 	drop_doubles(changes);
 	return 0;
 }

@@ -5,12 +5,17 @@
 
 #include "seectl.h"
 
+void client_release(struct see *see)
+{
+	for (size_t i = 0; i < see->nlayers; i++)
+		close_fd(&see->layer[i].fd);
+}
+
 void see_close(struct see *see)
 {
-	for (size_t i = 0; i < see->nlayers; i++) {
-		close_fd(&see->layer[i].fd);
+	client_release(see);
+	for (size_t i = 0; i < see->nlayers; i++)
 		free(see->layer[i].path);
-	}
 	free(see->layer);
 	see->layer = NULL;
 	see->nlayers = 0;

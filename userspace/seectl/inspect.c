@@ -2,19 +2,9 @@
 /* inspect.c - seectl inspect: what a SEE changed */
 #define _GNU_SOURCE
 #include <getopt.h>
-#include <json-c/json.h>
 
+#include "json.h"
 #include "seectl.h"
-
-static const struct {
-	unsigned int bit;
-	const char *word;
-} conflicts[] = {
-	{ SEE_CONFLICT_CHANGED, "changed" },
-	{ SEE_CONFLICT_GONE, "gone" },
-	{ SEE_CONFLICT_NAME, "name" },
-	{ SEE_CONFLICT_WEAK, "weak" },
-};
 
 /* ---- text ---- */
 
@@ -58,9 +48,9 @@ static void print_change(const struct change *c)
 		printf(" (on the host: %s)", quote(c->from));
 	if (c->conflict) {
 		printf(" [conflict:");
-		for (size_t i = 0; i < ARRAY_SIZE(conflicts); i++)
-			if (c->conflict & conflicts[i].bit)
-				printf(" %s", conflicts[i].word);
+		for (const struct conflict_word *w = conflict_words; w->word; w++)
+			if (c->conflict & w->bit)
+				printf(" %s", w->word);
 		putchar(']');
 	}
 	putchar('\n');
@@ -133,57 +123,17 @@ static int print_summary(struct changes *changes)
 
 /* ---- JSON ---- */
 
-/* as text; if that loses bytes, also in hexadecimal */
-static void put_path(struct json_object *json, const char *key, const char *path)
-{
-	_cleanup_free_ char *text = utf8_lossy(path), *hex = NULL, *hexkey = NULL;
-
-	json_object_object_add(json, key, json_object_new_string(text ? text : ""));
-	if (utf8_valid(path))
-		return;
-	hex = malloc(2 * strlen(path) + 1);
-	if (!hex || asprintf(&hexkey, "%s_hex", key) < 0) {
-		hexkey = NULL;
-		return;
-	}
-	for (size_t i = 0; path[i]; i++)
-		sprintf(hex + 2 * i, "%02x", (unsigned char)path[i]);
-	json_object_object_add(json, hexkey, json_object_new_string(hex));
-}
-
-static void put_side(struct json_object *json, const char *key, const struct side *side)
-{
-	struct json_object *o;
-	char mode[8];
-
-	if (!side->mode) {
-		json_object_object_add(json, key, NULL);
-		return;
-	}
-	o = json_object_new_object();
-	snprintf(mode, sizeof(mode), "%04o", side->mode & 07777);
-	json_object_object_add(o, "type", json_object_new_string(type_name(side->mode)));
-	json_object_object_add(o, "mode", json_object_new_string(mode));
-	json_object_object_add(o, "uid", json_object_new_uint64(side->uid));
-	json_object_object_add(o, "gid", json_object_new_uint64(side->gid));
-	json_object_object_add(o, "size", json_object_new_uint64(side->size));
-	json_object_object_add(json, key, o);
-}
-
 static struct json_object *change_json(const struct change *c)
 {
-	struct json_object *o = json_object_new_object(), *list = json_object_new_array();
+	struct json_object *o = json_object_new_object();
 
 	put_path(o, "path", c->path);
-	json_object_object_add(o, "change", json_object_new_string(change_word(c)));
+	put_text(o, "change", change_word(c));
 	put_side(o, "old", &c->old);
 	put_side(o, "new", &c->new);
 	if (c->from)
 		put_path(o, "host_path", c->from);
-	for (size_t i = 0; i < ARRAY_SIZE(conflicts); i++)
-		if (c->conflict & conflicts[i].bit)
-			json_object_array_add(list, json_object_new_string(conflicts[i].word));
-	json_object_object_add(o, "conflicts", list);
+	put_conflicts(o, c->conflict);
 	return o;
 }
 
@@ -191,14 +141,12 @@ static void print_json(const struct see *see, const struct changes *changes)
 {
 	struct json_object *top = json_object_new_object(), *list = json_object_new_array();
 
-	json_object_object_add(top, "version", json_object_new_int(1));
-	json_object_object_add(top, "name", json_object_new_string(see->name));
+	put_number(top, "version", 1);
+	put_text(top, "name", see->name);
 	for (size_t i = 0; i < changes->n; i++)
 		json_object_array_add(list, change_json(&changes->change[i]));
 	json_object_object_add(top, "changes", list);
-	puts(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PRETTY |
-					    JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(top);
+	put_json(top);
 }
 
 /* ---- verb ---- */

@@ -2,10 +2,10 @@
 /* list.c - seectl list, seectl status */
 #define _GNU_SOURCE
 #include <getopt.h>
-#include <json-c/json.h>
 #include <pwd.h>
 #include <time.h>
 
+#include "json.h"
 #include "seectl.h"
 
 /* the only option of both is --json; returns the number of other arguments */
@@ -49,23 +49,6 @@ static const char *age(uint64_t created, char text[static 32])
 	else
 		snprintf(text, 32, "%ju days", (uintmax_t)s / 86400);
 	return text;
-}
-
-static void put_json(struct json_object *json)
-{
-	puts(json_object_to_json_string_ext(json, JSON_C_TO_STRING_PRETTY |
-					    JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(json);
-}
-
-static void put_number(struct json_object *json, const char *key, uint64_t value)
-{
-	json_object_object_add(json, key, json_object_new_uint64(value));
-}
-
-static void put_text(struct json_object *json, const char *key, const char *value)
-{
-	json_object_object_add(json, key, json_object_new_string(value));
 }
 
 /* ---- list ---- */

@@ -9,9 +9,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <getopt.h>
-#include <linux/openat2.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -105,70 +103,6 @@ static int open_or_create(struct see *see, const struct options *o, bool *made)
 		return err;
 	*made = true;
 	return cover_create(see, o->name ? o->name : "", o->over, o->nover);
-}
-
-/* ---- policy-rc.d ---- */
-
-/*
- * Package scripts ask /usr/sbin/policy-rc.d whether they may start daemons.
- * Ours is mounted there, which needs a file to mount it over; where there is
- * none we make one for as long as commands run: empty, and of mode 0, by which
- * inspect and commit know it.  Whoever uses it has a shared lock on it, so that
- * the last one removes it.
- */
-static bool is_placeholder(const struct stat *st)
-{
-	return S_ISREG(st->st_mode) && !(st->st_mode & 07777) && !st->st_size && !st->st_uid;
-}
-
-struct policy {
-	int dir;
-	int file;
-};
-
-#define POLICY_INIT	{ .dir = -1, .file = -1 }
-
-/* is there something to mount over? */
-static bool policy_start(struct see *see, struct policy *p)
-{
-	static const char name[] = "policy-rc.d";
-	struct layer *l = client_layer_of(see, "/usr/sbin");
-	struct stat st, now;
-
-	if (!l || !(l->flags & SEE_LAYER_WRITE) || geteuid())
-		return false;
-	p->dir = open_nofollow(l->fd, "/usr/sbin" + (l->path[1] ? strlen(l->path) + 1 : 1),
-			       O_PATH | O_DIRECTORY, true);
-	/* /usr or /usr/sbin may be a layer of its own */
-	if (p->dir < 0 && !strcmp(l->path, "/usr/sbin"))
-		p->dir = fcntl(l->fd, F_DUPFD_CLOEXEC, 3);
-	if (p->dir < 0)
-		return false;
-	for (int tries = 0; tries < 100; tries++) {
-		close_fd(&p->file);
-		if (!fstatat(p->dir, name, &st, AT_SYMLINK_NOFOLLOW) && !is_placeholder(&st))
-			return S_ISREG(st.st_mode);
-		p->file = openat(p->dir, name, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0);
-		if (p->file < 0)
-			return false;
-		if (flock(p->file, LOCK_SH) < 0 || fstat(p->file, &st) < 0)
-			return false;
-		/* removed by the last user meanwhile? */
-		if (!fstatat(p->dir, name, &now, AT_SYMLINK_NOFOLLOW) && now.st_ino == st.st_ino)
-			return true;
-	}
-	return false;
-}
-
-static void policy_stop(struct policy *p)
-{
-	struct stat st;
-
-	if (p->file >= 0 && !flock(p->file, LOCK_EX | LOCK_NB) &&
-	    !fstatat(p->dir, "policy-rc.d", &st, AT_SYMLINK_NOFOLLOW) && is_placeholder(&st))
-		unlinkat(p->dir, "policy-rc.d", 0);
-	close_fd(&p->file);
-	close_fd(&p->dir);
 }
 
 /* ---- the child ---- */

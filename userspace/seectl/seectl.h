@@ -6,6 +6,8 @@
  * client.c   /dev/see: opening SEEs, their layers
  * cover.c    which directories a new SEE covers
  * changes.c  the list of changes, with what born directories contain
+ * json.c     what the JSON of several verbs is made of
+ * policy.c   a place for policy-rc.d
  * confine.c  system call filter, user name space
  * stage.c    the file tree of a SEE, in the child
  * net.c      networks of a SEE
@@ -87,6 +89,8 @@ int client_open_bare(struct see *see, const char *name);
 int client_try_open(struct see *see, const char *name, unsigned int flags);
 int client_layers(struct see *see);
 int client_mount(struct see *see, struct layer *layer);
+/* let go of all mounts, which would keep the SEE in use */
+void client_release(struct see *see);
 /* the layer in which @path lies, or NULL */
 struct layer *client_layer_of(struct see *see, const char *path);
 /* answer for errors of libsee: explains @err, or repeats what the daemon said */
@@ -132,19 +136,59 @@ struct change {
 	char *from;
 };
 
+/**
+ * struct changes - changes of a SEE
+ * @change: sorted by path
+ * @n: of @change
+ * @size: how many there is room for
+ * @placeholder: there was one of policy.c, which is never listed
+ */
 struct changes {
 	struct change *change;
 	size_t n;
 	size_t size;
+	bool placeholder;
 };
 
-/* sorted by path; only those in @under, if it is not NULL; complains itself */
+/* only those in @under, if it is not NULL; complains itself */
 int changes_read(struct see *see, const char *under, struct changes *changes);
+/* as the kernel has them: a born directory without what it contains; mounts nothing */
+int changes_list(struct see *see, struct changes *changes);
 void changes_free(struct changes *changes);
 /* "made", "removed"...: the word for a change of a name or an object */
 const char *change_word(const struct change *c);
-/* what seectl itself put there for the time of a run */
+/* what the host did since the first change, in a word for each bit; ends with no word */
+struct conflict_word {
+	unsigned int bit;
+	const char *word;
+};
+
+extern const struct conflict_word conflict_words[];
+/* as strcmp(), but a directory is followed by what is in it */
+int path_order(const char *a, const char *b);
+
+/* ---- policy.c ---- */
+
+/* what seectl itself puts there for the time of a run */
 #define POLICY_PATH	"/usr/sbin/policy-rc.d"
+
+/**
+ * struct policy - our use of that place
+ * @dir: its directory in the SEE, or -1
+ * @file: the file that we made, or share, or -1
+ */
+struct policy {
+	int dir;
+	int file;
+};
+
+#define POLICY_INIT	{ .dir = -1, .file = -1 }
+
+/* is there something to mount over? */
+bool policy_start(struct see *see, struct policy *p);
+void policy_stop(struct policy *p);
+/* remove what a killed run left */
+void policy_sweep(struct see *see);
 
 /* ---- confine.c ---- */
 

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * policy.c - a place for policy-rc.d
+ *
+ * Package scripts ask /usr/sbin/policy-rc.d whether they may start daemons.
+ * Ours is mounted there, which needs a file to mount it over; where there is
+ * none we make one for as long as commands run: empty, and of mode 0, by which
+ * inspect and commit know it.  Whoever uses it has a shared lock on it, so that
+ * the last one removes it.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include "seectl.h"
+
+#define NAME	"policy-rc.d"
+
+static bool is_placeholder(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && !(st->st_mode & 07777) && !st->st_size && !st->st_uid;
+}
+
+/* its directory in the SEE, or -1; the layer is mounted */
+static int open_dir(const struct layer *l)
+{
+	int fd = open_nofollow(l->fd, "/usr/sbin" + (l->path[1] ? strlen(l->path) + 1 : 1),
+			       O_PATH | O_DIRECTORY, true);
+
+	/* /usr or /usr/sbin may be a layer of its own */
+	if (fd < 0 && !strcmp(l->path, "/usr/sbin"))
+		fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 3);
+	return fd;
+}
+
+static struct layer *layer_for(struct see *see)
+{
+	struct layer *l = client_layer_of(see, POLICY_PATH);
+
+	return l && l->flags & SEE_LAYER_WRITE && !geteuid() ? l : NULL;
+}
+
+bool policy_start(struct see *see, struct policy *p)
+{
+	struct layer *l = layer_for(see);
+	struct stat st, now;
+
+	if (!l)
+		return false;
+	p->dir = open_dir(l);
+	if (p->dir < 0)
+		return false;
+	for (int tries = 0; tries < 100; tries++) {
+		close_fd(&p->file);
+		if (!fstatat(p->dir, NAME, &st, AT_SYMLINK_NOFOLLOW) && !is_placeholder(&st))
+			return S_ISREG(st.st_mode);
+		p->file = openat(p->dir, NAME, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0);
+		if (p->file < 0)
+			return false;
+		if (flock(p->file, LOCK_SH) < 0 || fstat(p->file, &st) < 0)
+			return false;
+		/* removed by the last user meanwhile? */
+		if (!fstatat(p->dir, NAME, &now, AT_SYMLINK_NOFOLLOW) && now.st_ino == st.st_ino)
+			return true;
+	}
+	return false;
+}
+
+void policy_stop(struct policy *p)
+{
+	struct stat st;
+
+	if (p->file >= 0 && !flock(p->file, LOCK_EX | LOCK_NB) &&
+	    !fstatat(p->dir, NAME, &st, AT_SYMLINK_NOFOLLOW) && is_placeholder(&st))
+		unlinkat(p->dir, NAME, 0);
+	close_fd(&p->file);
+	close_fd(&p->dir);
+}
+
+void policy_sweep(struct see *see)
+{
+	struct policy p = POLICY_INIT;
+	struct layer *l = layer_for(see);
+
+	if (!l || client_mount(see, l))
+		return;
+	p.dir = open_dir(l);
+	if (p.dir >= 0)
+		p.file = openat(p.dir, NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	policy_stop(&p);
+}
