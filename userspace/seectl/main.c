@@ -15,7 +15,7 @@ static const struct verb {
 	const char *does;
 } verbs[] = {
 	{ "run", verb_run,
-	  "[NAME] [--over DIR]... [--net none|user] [--keep|--abort] -- COMMAND...",
+	  "[NAME] [--over DIR]... [--net none|user] [--keep|--commit|--abort] [--criterion writes|force] -- COMMAND...",
 	  "run a command in a SEE, a new one or NAME" },
 	{ "create", verb_create, "[NAME] [--over DIR]...",
 	  "make a SEE and print its name" },
@@ -23,6 +23,11 @@ static const struct verb {
 	{ "status", verb_status, "NAME [--json]", "what is known of one" },
 	{ "inspect", verb_inspect, "NAME [PATH] [--summary|--json]", "what it changed" },
 	{ "diff", verb_diff, "NAME [PATH]", "the changes line by line" },
+	{ "revert", verb_revert, "NAME PATH...", "take single changes back" },
+	{ "check", verb_check, "NAME --criterion writes|force [--json]",
+	  "could it be committed? says what is in the way" },
+	{ "commit", verb_commit, "NAME --criterion writes|force [--json]",
+	  "make its changes on the host, all or none" },
 	{ "mount", verb_mount, "NAME TARGET [--layer DIR]",
 	  "mount a SEE, or one of its layers, over a directory" },
 	{ "umount", verb_umount, "TARGET", "take such a mount away" },
@@ -62,11 +67,13 @@ static int verb_help(int argc, char **argv)
 		return 0;
 	}
 	puts("seectl runs commands in safe execution environments (SEEs): they read the live\n"
-	     "host, and what they write stays in the SEE until it is thrown away.\n");
+	     "host, and what they write stays in the SEE until it is committed or thrown away.\n");
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		printf("  seectl %s %s\n      %s\n", verbs[i].name, verbs[i].usage, verbs[i].does);
-	puts("\nExit status: the command's for run, else 0; 125 if seectl failed; 126 if the\n"
-	     "command could not be started, 127 if there is none. See seectl(8).");
+	puts("\nExit status: the command's for run, else 0; 3 if a commit is refused, 4 if it\n"
+	     "could not all be taken back; 125 if seectl failed, or a commit asked of run did\n"
+	     "not happen; 126 if the command could not be started, 127 if there is none.\n"
+	     "See seectl(8).");
 	return 0;
 }
 

@@ -17,7 +17,7 @@
 
 #include "seectl.h"
 
-enum end { END_ASK, END_KEEP, END_ABORT };
+enum end { END_ASK, END_KEEP, END_COMMIT, END_ABORT };
 
 struct options {
 	const char *name;
@@ -25,6 +25,7 @@ struct options {
 	size_t nover;
 	enum net net;
 	enum end end;
+	unsigned int criterion;
 	char **command;
 };
 
@@ -33,16 +34,35 @@ static const int forwarded[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGU
 
 /* ---- options ---- */
 
+/* --keep, --commit, --abort: one of them */
+static int set_end(struct options *o, int option)
+{
+	if (o->end != END_ASK)
+		return usage_error("run", "--keep, --commit and --abort: one of them");
+	o->end = option == 'k' ? END_KEEP : option == 'c' ? END_COMMIT : END_ABORT;
+	return 0;
+}
+
+static int check_criterion(struct options *o, const char *word)
+{
+	if (o->end == END_COMMIT)
+		return criterion_parse("run", word, &o->criterion);
+	return word ? usage_error("run", "--criterion is for --commit") : 0;
+}
+
 static int parse(int argc, char **argv, struct options *o)
 {
 	static const struct option options[] = {
 		{ "over", required_argument, NULL, 'o' },
 		{ "net", required_argument, NULL, 'n' },
 		{ "keep", no_argument, NULL, 'k' },
+		{ "commit", no_argument, NULL, 'c' },
 		{ "abort", no_argument, NULL, 'a' },
+		{ "criterion", required_argument, NULL, 'r' },
 		{}
 	};
-	int c, separator = 1, before;
+	int c, separator = 1, before, err = 0;
+	const char *criterion = NULL;
 
 	o->over = calloc((size_t)argc, sizeof(*o->over));
 	if (!o->over)
@@ -68,10 +88,14 @@ static int parse(int argc, char **argv, struct options *o)
 				return usage_error("run", "--net %s: there are none and user", quote(optarg));
 			break;
 		case 'k':
+		case 'c':
 		case 'a':
-			if (o->end != END_ASK)
-				return usage_error("run", "--keep and --abort: one of them");
-			o->end = c == 'k' ? END_KEEP : END_ABORT;
+			err = set_end(o, c);
+			if (err)
+				return err;
+			break;
+		case 'r':
+			criterion = optarg;
 			break;
 		case ':':
 			return usage_error("run", "%s needs an argument", quote(argv[optind - 1]));
@@ -84,7 +108,7 @@ static int parse(int argc, char **argv, struct options *o)
 	if (optind < before)
 		return usage_error("run", "%s: one NAME; the command comes after \"--\"",
 				   quote(argv[optind]));
-	return 0;
+	return check_criterion(o, criterion);
 }
 
 /* the SEE of that name, or a new one */
@@ -328,38 +352,85 @@ static int execute(struct see *see, const struct options *o, bool policy, bool *
 
 /* ---- the end ---- */
 
-/* what the user wants, on a terminal */
-static enum end ask(struct see *see)
+/* a line from the terminal, compared with a word and its first letter */
+static bool read_line(const char *question, char line[static 64])
+{
+	fputs(question, stderr);
+	if (!fgets(line, 64, stdin)) {
+		fputc('\n', stderr);
+		return false;
+	}
+	line[strcspn(line, "\n")] = 0;
+	return true;
+}
+
+static bool means(const char *line, const char *word)
+{
+	return (line[0] == word[0] && !line[1]) || !strcmp(line, word);
+}
+
+static bool ask_criterion(unsigned int *criterion)
 {
 	char line[64];
 
+	if (!read_line("seectl: by which criterion: (w)rites, refused if the host changed what the SEE changed; (f)orce, the SEE wins? ",
+		       line))
+		return false;
+	*criterion = means(line, "force") ? SEE_CRITERION_FORCE : SEE_CRITERION_WRITES;
+	return means(line, "force") || means(line, "writes");
+}
+
+/* what the user wants, on a terminal */
+static enum end ask(struct see *see, unsigned int *criterion)
+{
+	char line[64], question[160];
+
+	snprintf(question, sizeof(question), "seectl: SEE %s: (c)ommit, (a)bort, (k)eep, (s)how? ",
+		 see->name);
 	for (;;) {
-		fprintf(stderr, "seectl: SEE %s: (a)bort, (k)eep, (s)how? ", see->name);
-		if (!fgets(line, sizeof(line), stdin)) {
-			fputc('\n', stderr);
+		if (!read_line(question, line))
 			return END_KEEP;
-		}
-		line[strcspn(line, "\n")] = 0;
-		if (!strcmp(line, "a") || !strcmp(line, "abort"))
+		if (means(line, "commit") && ask_criterion(criterion))
+			return END_COMMIT;
+		if (means(line, "abort"))
 			return END_ABORT;
-		if (!strcmp(line, "k") || !strcmp(line, "keep"))
+		if (means(line, "keep"))
 			return END_KEEP;
-		if (!strcmp(line, "s") || !strcmp(line, "show"))
+		if (means(line, "show"))
 			print_changes(see, NULL);
 	}
 }
 
-static int finish(struct see *see, const struct options *o)
+/* a command that was killed, perhaps by its user, has not done what it should */
+static bool was_killed(int code)
 {
-	enum end end = o->end;
+	return code > 128 && code <= 128 + SIGRTMAX;
+}
 
-	if (end == END_ASK)
-		end = isatty(0) && isatty(2) ? ask(see) : END_KEEP;
-	if (end == END_ABORT)
-		return abort_see(see);
-	remark("SEE %s is kept; look at it with \"seectl inspect %s\", throw it away with \"seectl abort %s\"",
-	       see->name, see->name, see->name);
-	return 0;
+/* until what is asked for is done; @code: of the command; @made: by us */
+static int finish(struct see *see, const struct options *o, bool made, int code)
+{
+	struct commit how = { .criterion = o->criterion, .in_run = true };
+	bool asking = o->end == END_ASK && isatty(0) && isatty(2), failed = false;
+	enum end end;
+
+	do {
+		end = asking ? ask(see, &how.criterion) : o->end;
+		if (end == END_ABORT)
+			return abort_see(see) ? EXIT_SEECTL : code;
+		if (end != END_COMMIT)
+			break;
+		failed = !asking && was_killed(code);
+		if (failed)
+			remark("the command was killed; what it did is not committed");
+		else
+			failed = commit_see(see, &how) != 0;
+		if (!failed)
+			return made && abort_see(see) ? EXIT_SEECTL : code;
+	} while (asking);
+	remark("SEE %s is kept; look at it with \"seectl inspect %s\", commit it with \"seectl commit %s\", throw it away with \"seectl abort %s\"",
+	       see->name, see->name, see->name, see->name);
+	return failed ? EXIT_SEECTL : code;
 }
 
 static int run(struct see *see, struct options *o)
@@ -384,8 +455,7 @@ static int run(struct see *see, struct options *o)
 			(void)abort_see(see);
 		return EXIT_SEECTL;
 	}
-	err = finish(see, o);
-	return err ? err : code;
+	return finish(see, o, made, code);
 }
 
 int verb_run(int argc, char **argv)

@@ -6,6 +6,8 @@
  * client.c   /dev/see: opening SEEs, their layers
  * cover.c    which directories a new SEE covers
  * changes.c  the list of changes, with what born directories contain
+ * commit.c   commit and check
+ * problems.c why a commit did not happen, in words
  * json.c     what the JSON of several verbs is made of
  * policy.c   a place for policy-rc.d
  * confine.c  system call filter, user name space
@@ -17,12 +19,15 @@
 
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "libsee.h"
 #include "mountinfo.h"
 #include "util.h"
 
 #define EXIT_SEECTL	125	/* seectl itself failed */
+#define EXIT_REFUSED	3	/* a commit was refused; nothing was changed */
+#define EXIT_TORN	4	/* it failed, and not all of it could be taken back */
 
 /* ---- text.c ---- */
 
@@ -167,6 +172,86 @@ extern const struct conflict_word conflict_words[];
 /* as strcmp(), but a directory is followed by what is in it */
 int path_order(const char *a, const char *b);
 
+/* ---- problems.c ---- */
+
+/**
+ * struct problem - why a commit did not happen
+ * @why: SEE_PROBLEM_*
+ * @layer: index of its layer
+ * @conflict: SEE_CONFLICT_*
+ * @error: an errno, positive
+ * @pid: of who uses it, or 0
+ * @path: in the SEE, or NULL: it is about the SEE as a whole
+ * @command: name of @pid's, if known
+ * @did: words for what the SEE did there
+ * @ndid: of @did
+ * @host_known: could @host be looked at?
+ * @host: what the host has there now
+ * @mtime: of that
+ */
+struct problem {
+	unsigned int why;
+	unsigned int layer;
+	unsigned int conflict;
+	unsigned int error;
+	unsigned int pid;
+	char *path;
+	char *command;
+	const char *did[2];
+	size_t ndid;
+	bool host_known;
+	struct side host;
+	time_t mtime;
+};
+
+struct problems {
+	struct problem *problem;
+	size_t n;
+};
+
+/* from a report of the daemon */
+int problems_read(const struct see *see, int report, struct problems *problems);
+/* takes over the strings of @p, unless it fails */
+int problems_add(struct problems *problems, const struct problem *p);
+void problems_free(struct problems *problems);
+/* by path, each once */
+void problems_sort(struct problems *problems);
+/* find out what the SEE did there, what the host has, and who uses it */
+void problems_explain(struct problems *problems, const struct changes *changes);
+/* a line for each */
+void problems_print(FILE *out, const struct see *see, const struct problems *problems);
+/* what can be done about them; @force: the criterion was that already */
+void problems_advise(const struct see *see, const struct problems *problems, bool force);
+struct json_object;
+struct json_object *problems_json(const struct problems *problems);
+
+/* ---- commit.c ---- */
+
+/**
+ * struct commit - how to commit
+ * @criterion: SEE_CRITERION_*
+ * @flags: SEE_COMMIT_*
+ * @json: print the answer as JSON
+ * @in_run: standard output is the command's
+ */
+struct commit {
+	unsigned int criterion;
+	unsigned int flags;
+	bool json;
+	bool in_run;
+};
+
+/* @word: or NULL; complains itself */
+int criterion_parse(const char *verb, const char *word, unsigned int *criterion);
+/* 0, EXIT_REFUSED, EXIT_TORN, or EXIT_SEECTL; says what came of it */
+int commit_see(struct see *see, const struct commit *how);
+/* commit and check; @flags: SEE_COMMIT_* */
+int commit_verb(int argc, char **argv, unsigned int flags);
+
+/* ---- revert.c ---- */
+
+char *revert_line(const struct layer *l, const char *path);
+
 /* ---- policy.c ---- */
 
 /* what seectl itself puts there for the time of a run */
@@ -251,6 +336,9 @@ int verb_list(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_inspect(int argc, char **argv);
 int verb_diff(int argc, char **argv);
+int verb_check(int argc, char **argv);
+int verb_commit(int argc, char **argv);
+int verb_revert(int argc, char **argv);
 int verb_abort(int argc, char **argv);
 
 /* one line of usage of a verb on standard error; returns EXIT_SEECTL */
