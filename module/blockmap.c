@@ -215,6 +215,34 @@ static pgoff_t see_chunk_start(struct see_data *data, pgoff_t block)
 	return max_t(pgoff_t, block, i * SEE_CHUNK);
 }
 
+/**
+ * see_map_extent - the next blocks of a file that are not the host's
+ * @data: of the file, written back
+ * @from: block to begin with
+ * @run: filled in; below the size of the file, and within a chunk
+ *
+ * Return: whether there are any.
+ */
+bool see_map_extent(struct see_data *data, pgoff_t from, struct see_run *run)
+{
+	pgoff_t end = DIV_ROUND_UP_ULL(i_size_read(data->inode), PAGE_SIZE);
+
+	while (from < end && see_map_durable(data, from) == SEE_BLOCK_HOST) {
+		from++;
+		if (from % SEE_CHUNK == 0 || !see_chunk(data, from))
+			from = see_chunk_start(data, from);
+	}
+	if (from >= end)
+		return false;
+	run->first = from;
+	run->state = see_map_durable(data, from);
+	do {
+		from++;
+	} while (from < end && from % SEE_CHUNK && see_map_durable(data, from) == run->state);
+	run->end = from;
+	return true;
+}
+
 /* the first of @chunk's bits from @bit to @end that is private, or is not */
 static unsigned int see_chunk_next(const struct see_chunk *chunk, unsigned int bit,
 				   unsigned int end, bool private)

@@ -115,6 +115,18 @@ static inline struct see_data *see_part(const struct inode *inode)
 	return data && smp_load_acquire(&data->part) ? data : NULL;
 }
 
+/**
+ * struct see_run - blocks of one durable state
+ * @first: the first block
+ * @end: the one after the last
+ * @state: SEE_BLOCK_DATA or SEE_BLOCK_ZERO
+ */
+struct see_run {
+	pgoff_t first;
+	pgoff_t end;
+	enum see_state state;
+};
+
 /* blockmap.c */
 struct see_data *see_data_get(struct inode *inode);
 struct see_chunk *see_chunk_get(struct see_data *data, pgoff_t block);
@@ -123,6 +135,7 @@ int see_map_start(struct inode *inode);
 loff_t see_map_limit(struct inode *inode);
 enum see_state see_map_durable(struct see_data *data, pgoff_t block);
 bool see_map_private(struct see_data *data, pgoff_t block);
+bool see_map_extent(struct see_data *data, pgoff_t from, struct see_run *run);
 bool see_map_placed(struct see_data *data, pgoff_t block);
 loff_t see_map_run(struct inode *inode, loff_t pos, loff_t end, bool *host);
 int see_map_reserve(struct see_data *data, pgoff_t block);

@@ -18,6 +18,7 @@
 #include <linux/slab.h>
 
 #include "blockmap.h"
+#include "changes.h"
 #include "control.h"
 #include "data.h"
 #include "inode.h"
@@ -28,40 +29,6 @@
 
 /* a cursor: object in the upper bits, id of a name in the lower 32 */
 #define SEE_CURSOR_NAME	GENMASK_ULL(31, 0)
-
-/**
- * struct see_changes - one enumeration
- * @layer: the layer
- * @index: its number in the SEE
- * @out: where records go; without a buffer they are only counted
- * @name: copy of an entry
- * @path: of a directory, PATH_MAX, filled from the end
- * @from: the same for the path on the host
- * @no_path: the directory's path is too long to be told
- */
-struct see_changes {
-	struct see_layer *layer;
-	u32 index;
-	struct see_out *out;
-	struct see_name *name;
-	char *path;
-	char *from;
-	bool no_path;
-};
-
-/**
- * struct see_side_attrs - one side of a change
- * @mode: 0 if there is nothing
- * @uid: owner
- * @gid: group
- * @size: bytes
- */
-struct see_side_attrs {
-	umode_t mode;
-	kuid_t uid;
-	kgid_t gid;
-	u64 size;
-};
 
 static struct see_side_attrs see_attrs_of(const struct inode *inode)
 {
@@ -75,10 +42,17 @@ static struct see_side_attrs see_attrs_of(const struct inode *inode)
 
 /* ---- where a directory is in the view ---- */
 
-/* the directory in whose table @target has a name of @kind; referenced */
-static struct inode *see_find_named(struct see_layer *layer,
-				    const struct inode *target,
-				    enum see_name_kind kind, char *name)
+/**
+ * see_find_named - the directory in whose table an object has a name
+ * @layer: the layer
+ * @target: the object
+ * @kind: of the entry
+ * @name: filled in, NAME_MAX + 1 bytes
+ *
+ * Return: a referenced inode or -ESTALE.
+ */
+struct inode *see_find_named(struct see_layer *layer, const struct inode *target,
+			     enum see_name_kind kind, char *name)
 {
 	struct inode *found = NULL;
 	struct see_inode *si;
@@ -170,9 +144,15 @@ static struct inode *see_up_born(struct see_layer *layer, struct inode *dir,
 	return up;
 }
 
-/* parent and name of a directory as the SEE sees it; referenced */
-static struct inode *see_up(struct see_layer *layer, struct inode *dir,
-			    char *name)
+/**
+ * see_up - parent and name of a directory as the SEE sees it
+ * @layer: the layer
+ * @dir: the directory
+ * @name: filled in, NAME_MAX + 1 bytes
+ *
+ * Return: a referenced inode or a negative errno.
+ */
+struct inode *see_up(struct see_layer *layer, struct inode *dir, char *name)
 {
 	struct dentry *parent;
 	struct inode *up;
@@ -227,26 +207,21 @@ static char *see_dir_path(struct see_layer *layer, struct inode *dir, char *buf)
 
 /* ---- records ---- */
 
-static int see_emit(struct see_changes *c, u32 what,
-		    const struct see_side_attrs *old,
-		    const struct see_side_attrs *new, u32 conflict,
-		    const char *dir, const char *name, const char *from)
+/* the record of one change; see_changes.arg is a struct see_out */
+static int see_emit(struct see_changes *c, const struct see_found *f)
 {
-	size_t dlen = strlen(dir), nlen = strlen(name);
+	const struct see_side_attrs *old = &f->old, *new = &f->new;
+	size_t dlen = strlen(f->path), nlen = strlen(f->name);
 	size_t path_len = dlen + (dlen && nlen) + nlen;
-	size_t from_len = from ? strlen(from) : 0;
+	size_t from_len = f->from ? strlen(f->from) : 0;
 	struct see_change *ch;
 	char *p;
 
-	if (!c->out->buf) {
-		c->out->count++;
-		return 0;
-	}
-	ch = see_out_add(c->out, SEE_REC_CHANGE,
+	ch = see_out_add(c->arg, SEE_REC_CHANGE,
 			 sizeof(*ch) + path_len + 1 + from_len + 1);
 	if (!ch)
 		return -EMSGSIZE;
-	ch->what = what | (c->no_path ? SEE_CHANGE_NO_PATH : 0);
+	ch->what = f->what;
 	ch->layer = c->index;
 	ch->old_mode = old->mode;
 	ch->new_mode = new->mode;
@@ -258,15 +233,21 @@ static int see_emit(struct see_changes *c, u32 what,
 	ch->new_size = new->size;
 	ch->path_len = path_len;
 	ch->from_len = from_len;
-	ch->conflict = conflict;
+	ch->conflict = f->conflict;
 	p = ch->path;
-	memcpy(p, dir, dlen);
+	memcpy(p, f->path, dlen);
 	p += dlen;
 	if (dlen && nlen)
 		*p++ = '/';
-	memcpy(p, name, nlen);
+	memcpy(p, f->name, nlen);
 	if (from_len)
-		memcpy(ch->path + path_len + 1, from, from_len);
+		memcpy(ch->path + path_len + 1, f->from, from_len);
+	return 0;
+}
+
+static int see_count(struct see_changes *c, const struct see_found *f)
+{
+	((struct see_out *)c->arg)->count++;
 	return 0;
 }
 
@@ -377,62 +358,63 @@ static const char *see_host_path(struct see_changes *c, struct inode *target)
 static int see_one_name(struct see_changes *c, struct inode *dir,
 			const char *path, struct see_name *e)
 {
-	struct see_side_attrs old = {}, new = {};
-	struct dentry *host, *priv;
-	const char *from = NULL;
-	struct see_names *names;
-	u32 what = 0;
+	struct see_found f = { .path = path, .name = e->name, .dir = dir, .entry = e };
+	struct dentry *priv;
 	int err = 0, conflict = 0;
 
-	host = see_host_name(dir, e);
-	if (host)
-		old = see_attrs_of(d_inode(host));
+	f.host = see_host_name(dir, e);
+	if (f.host)
+		f.old = see_attrs_of(d_inode(f.host));
 	switch (e->kind) {
 	case SEE_NAME_ABSENT:
-		what = SEE_CHANGE_NAME_REMOVED;
+		f.what = SEE_CHANGE_NAME_REMOVED;
 		break;
 	case SEE_NAME_BORN:
-		what = SEE_CHANGE_NAME_MADE;
-		names = see_names(dir);
-		priv = see_lookup_priv(names->sub[SEE_SUB_MADE], e->name, e->len);
+		f.what = SEE_CHANGE_NAME_MADE;
+		priv = see_lookup_priv(see_names(dir)->sub[SEE_SUB_MADE], e->name,
+				       e->len);
 		if (IS_ERR(priv)) {
 			/* gone since the entry was copied */
 			err = PTR_ERR(priv) == -ENOENT ? 0 : PTR_ERR(priv);
 			goto out;
 		}
-		new = see_attrs_of(d_inode(priv));
+		f.new = see_attrs_of(d_inode(priv));
 		dput(priv);
 		break;
 	case SEE_NAME_LINKED:
 		/* moved away and back: the host's own name again */
-		if (host && d_inode(host) == see_lower_inode(e->target))
+		if (f.host && d_inode(f.host) == see_lower_inode(e->target))
 			goto out;
-		what = SEE_CHANGE_NAME_LINKED;
+		f.what = SEE_CHANGE_NAME_LINKED;
+		f.object = e->target;
 		see_copyattr(e->target);
-		new = see_attrs_of(e->target);
-		if (c->out->buf)
-			from = see_host_path(c, e->target);
+		f.new = see_attrs_of(e->target);
+		if (!c->count)
+			f.from = see_host_path(c, e->target);
 		break;
 	case SEE_NAME_FOLLOW:
 		if (!see_gone(e->target))
 			goto out;
-		what = SEE_CHANGE_NAME_KEPT;
-		new = see_attrs_of(e->target);
+		f.what = SEE_CHANGE_NAME_KEPT;
+		f.object = e->target;
+		f.new = see_attrs_of(e->target);
 		break;
 	default:
 		goto out;
 	}
-	if (e->removed && what != SEE_CHANGE_NAME_REMOVED)
-		what |= SEE_CHANGE_NAME_REPLACED;
-	if (c->out->buf) {
-		conflict = see_name_conflict(c, dir, e, host, &old);
+	if (e->removed && f.what != SEE_CHANGE_NAME_REMOVED)
+		f.what |= SEE_CHANGE_NAME_REPLACED;
+	if (!c->count) {
+		conflict = see_name_conflict(c, dir, e, f.host, &f.old);
 		err = min(conflict, 0);
+		f.conflict = conflict;
 	}
+	if (c->no_path)
+		f.what |= SEE_CHANGE_NO_PATH;
 	if (!err)
-		err = see_emit(c, what, &old, &new, conflict, path, e->name,
-			       from);
+		err = c->each(c, &f);
 out:
-	dput(host);
+	dput(f.host);
 	return err;
 }
 
@@ -457,7 +439,8 @@ static int see_dir_changes(struct see_changes *c, struct inode *dir, u64 *id)
 
 	if (!names || !see_names_next(names, *id, c->name))
 		return 0;
-	if (c->out->buf) {
+	c->no_path = false;
+	if (!c->count) {
 		path = see_sayable(c, see_dir_path(c->layer, dir, c->path));
 		if (IS_ERR_OR_NULL(path))
 			return PTR_ERR_OR_ZERO(path);
@@ -472,54 +455,66 @@ static int see_dir_changes(struct see_changes *c, struct inode *dir, u64 *id)
 	return 0;
 }
 
-static int see_object_changes(struct see_changes *c, struct inode *inode)
+/* where a file is in the SEE, or was when it was changed; referenced */
+static struct inode *see_find_place(struct see_changes *c, struct inode *inode,
+				    char *name)
 {
 	struct see_inode *si = see_i(inode);
-	struct see_side_attrs old = {}, new;
-	struct dentry *lower = si->lower;
-	char name[NAME_MAX + 1] = "";
-	const char *path = "", *from = NULL;
 	struct inode *dir;
-	u32 what = SEE_CHANGE_ATTR;
+
+	dir = see_find_named(c->layer, inode, SEE_NAME_LINKED, name);
+	if (IS_ERR(dir))
+		dir = see_find_named(c->layer, inode, SEE_NAME_FOLLOW, name);
+	/* changed in memory, and nothing written yet */
+	if (IS_ERR(dir) && si->parent && si->name) {
+		strscpy(name, si->name, NAME_MAX + 1);
+		dir = si->parent;
+		ihold(dir);
+	}
+	return dir;
+}
+
+static int see_object_changes(struct see_changes *c, struct inode *inode)
+{
+	struct see_found f = {
+		.what = SEE_CHANGE_ATTR, .path = "", .name = "", .object = inode,
+	};
+	char name[NAME_MAX + 1] = "";
+	struct inode *dir;
 	int conflict;
 
 	if (see_test(inode, SEE_I_BORN) || !see_test(inode, SEE_I_ATTRS))
 		return 0;
 	if (S_ISREG(inode->i_mode) && see_part(inode))
-		what |= SEE_CHANGE_DATA;
-	new = see_attrs_of(inode);
-	if (lower)
-		old = see_attrs_of(d_inode(lower));
-	if (!c->out->buf)
-		return see_emit(c, what, &old, &new, 0, "", "", NULL);
+		f.what |= SEE_CHANGE_DATA;
+	f.new = see_attrs_of(inode);
+	if (see_i(inode)->lower)
+		f.old = see_attrs_of(d_inode(see_i(inode)->lower));
+	if (c->count)
+		return c->each(c, &f);
 	if (S_ISDIR(inode->i_mode)) {
-		path = see_dir_path(c->layer, inode, c->path);
+		f.path = see_dir_path(c->layer, inode, c->path);
 	} else {
-		dir = see_find_named(c->layer, inode, SEE_NAME_LINKED, name);
-		if (IS_ERR(dir))
-			dir = see_find_named(c->layer, inode, SEE_NAME_FOLLOW,
-					     name);
-		/* changed in memory, and nothing written yet */
-		if (IS_ERR(dir) && si->parent && si->name) {
-			strscpy(name, si->name, sizeof(name));
-			dir = si->parent;
-			ihold(dir);
-		}
-		path = ERR_CAST(dir);
+		dir = see_find_place(c, inode, name);
+		f.path = ERR_CAST(dir);
+		f.name = name;
 		if (!IS_ERR(dir)) {
-			path = see_dir_path(c->layer, dir, c->path);
+			f.path = see_dir_path(c->layer, dir, c->path);
 			iput(dir);
 		}
 		if (!see_gone(inode))
-			from = see_host_path(c, inode);
+			f.from = see_host_path(c, inode);
 	}
-	path = see_sayable(c, path);
-	if (IS_ERR_OR_NULL(path))
-		return PTR_ERR_OR_ZERO(path);
+	f.path = see_sayable(c, f.path);
+	if (IS_ERR_OR_NULL(f.path))
+		return PTR_ERR_OR_ZERO(f.path);
+	if (c->no_path)
+		f.what |= SEE_CHANGE_NO_PATH;
 	conflict = see_object_conflict(c, inode);
 	if (conflict < 0)
 		return conflict;
-	return see_emit(c, what, &old, &new, conflict, path, name, from);
+	f.conflict = conflict;
+	return c->each(c, &f);
 }
 
 /* the object after @si in the list, or the first; NULL at the end */
@@ -536,65 +531,102 @@ static struct see_inode *see_next_changed(struct see_layer *layer,
 }
 
 /**
- * see_changes_list - the changes of a layer
- * @sb: its superblock, held by the caller
- * @index: its number in the SEE
- * @cursor: 0 at first; where to go on afterwards
- * @out: where records go; without a buffer they are counted
+ * see_found_conflict - what the host did about a change, as of now
+ * @c: the enumeration that found it
+ * @f: the change
  *
- * Return: 0 at the end; -EMSGSIZE if a record did not fit; -EINVAL for a
- * cursor out of range; or another error.
+ * Return: SEE_CONFLICT_* or a negative errno.
  */
-int see_changes_list(struct super_block *sb, u32 index, u64 *cursor,
-		     struct see_out *out)
+int see_found_conflict(struct see_changes *c, const struct see_found *f)
 {
-	struct see_changes c = {
-		.layer = see_layer(sb), .index = index, .out = out,
-	};
+	struct see_side_attrs old = {};
+	struct dentry *host;
+	int ret;
+
+	if (!f->dir)
+		return see_object_conflict(c, f->object);
+	host = see_host_name(f->dir, f->entry);
+	ret = see_name_conflict(c, f->dir, f->entry, host, &old);
+	dput(host);
+	return ret;
+}
+
+/**
+ * see_changes_walk - every change of a layer
+ * @c: filled in down to @count
+ * @cursor: 0 at first; where to go on afterwards
+ *
+ * Context: the layer is held by the caller.  Runs under the mounter's credentials,
+ * see_changes.each too.
+ * Return: 0 at the end; -EINVAL for a cursor out of range; what @each returned;
+ * or another error.
+ */
+int see_changes_walk(struct see_changes *c, u64 *cursor)
+{
 	u64 object = *cursor >> 32, id = *cursor & SEE_CURSOR_NAME, i;
 	struct see_inode *si;
 	const struct cred *old;
 	int err = -ENOMEM;
 
-	c.name = kmalloc(SEE_NAME_SIZE, GFP_KERNEL);
-	c.path = kmalloc(PATH_MAX, GFP_KERNEL);
-	c.from = kmalloc(PATH_MAX, GFP_KERNEL);
-	if (!c.name || !c.path || !c.from)
+	c->name = kmalloc(SEE_NAME_SIZE, GFP_KERNEL);
+	c->path = kmalloc(PATH_MAX, GFP_KERNEL);
+	c->from = kmalloc(PATH_MAX, GFP_KERNEL);
+	if (!c->name || !c->path || !c->from)
 		goto out;
 	err = 0;
-	si = see_next_changed(c.layer, NULL);
+	si = see_next_changed(c->layer, NULL);
 	for (i = 0; si && i < object; i++)
-		si = see_next_changed(c.layer, si);
+		si = see_next_changed(c->layer, si);
 	if (i < object) {
 		err = -EINVAL;
 		goto out;
 	}
-	old = override_creds(c.layer->cred);
+	old = override_creds(c->layer->cred);
 	while (si && !err) {
 		struct inode *inode = &si->vfs_inode;
 
 		/* id 0 is the object itself; those of names begin with 1 */
 		if (!id) {
-			err = see_object_changes(&c, inode);
+			err = see_object_changes(c, inode);
 			if (err)
 				break;
 			id = 1;
 		}
 		if (S_ISDIR(inode->i_mode))
-			err = see_dir_changes(&c, inode, &id);
+			err = see_dir_changes(c, inode, &id);
 		if (err)
 			break;
 		id = 0;
 		object++;
-		si = see_next_changed(c.layer, si);
+		si = see_next_changed(c->layer, si);
 	}
 	revert_creds(old);
 	*cursor = object << 32 | (id & SEE_CURSOR_NAME);
 out:
-	kfree(c.name);
-	kfree(c.path);
-	kfree(c.from);
+	kfree(c->name);
+	kfree(c->path);
+	kfree(c->from);
 	return err;
+}
+
+/**
+ * see_changes_list - the changes of a layer as records
+ * @sb: its superblock, held by the caller
+ * @index: its number in the SEE
+ * @cursor: 0 at first; where to go on afterwards
+ * @out: where records go; without a buffer they are counted
+ *
+ * Return: as see_changes_walk(); -EMSGSIZE if a record did not fit.
+ */
+int see_changes_list(struct super_block *sb, u32 index, u64 *cursor,
+		     struct see_out *out)
+{
+	struct see_changes c = {
+		.layer = see_layer(sb), .index = index, .arg = out,
+		.each = out->buf ? see_emit : see_count, .count = !out->buf,
+	};
+
+	return see_changes_walk(&c, cursor);
 }
 
 /**

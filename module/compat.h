@@ -148,7 +148,26 @@ static inline struct posix_acl *see_real_acl(struct inode *inode, int type)
 }
 #endif
 
+#ifdef SEE_HAVE_VFS_ACL_HAS
+#define see_set_acl_locked(dentry, type, acl) \
+	set_posix_acl(see_nop_idmap, dentry, type, acl)
+#else
+#define see_set_acl_locked(dentry, type, acl) \
+	set_posix_acl(see_nop_idmap, d_inode(dentry), type, acl)
+#endif
+
 /* ---- names ---- */
+
+static inline void see_rename_idmaps(struct renamedata *rd)
+{
+#ifdef SEE_HAVE_GETATTR_USER_NS
+	rd->old_mnt_userns = see_nop_idmap;
+	rd->new_mnt_userns = see_nop_idmap;
+#else
+	rd->old_mnt_idmap = see_nop_idmap;
+	rd->new_mnt_idmap = see_nop_idmap;
+#endif
+}
 
 #ifdef SEE_HAVE_D_REVALIDATE_NAME
 static inline int see_d_revalidate(struct dentry *dentry, unsigned int flags)

@@ -12,7 +12,8 @@
  * must come from the credentials that opened the descriptor.  Tasks whose root
  * lies on a layer, or in another pid name space, can do nothing here.
  *
- * Lock order: see_env.load, see_envs_lock, see_env.lock.
+ * Lock order: see_env.load, see_envs_lock, see_env.txlock, see_env.lock.  Commits
+ * are in txctl.c.
  */
 #include <linux/anon_inodes.h>
 #include <linux/capability.h>
@@ -37,52 +38,6 @@
 #define SEE_BATCH_MIN	64
 #define SEE_BATCH_MAX	SZ_1M
 
-/**
- * struct see_env_layer - an adopted layer
- * @root: of the layer; pins the superblock
- * @flags: SEE_LAYER_*
- * @path: what it covers
- */
-struct see_env_layer {
-	struct path root;
-	u32 flags;
-	char *path;
-};
-
-/**
- * struct see_env - a SEE
- * @list: see_envs
- * @ref: one of the list, one of each descriptor
- * @load: one loading at a time; held while the daemon is asked
- * @lock: protects @state, @opens, @nlayers, @layer
- * @id: as registered; does not change
- * @created: the same
- * @owner: the same
- * @name: the same
- * @state: SEE_STATE_ABORTING, or what see_env_state() says
- * @opens: descriptors
- * @nlayers: of @layer
- * @loaded: @layer is complete; adopting is over
- * @gone: off the list
- * @layer: adopted layers
- */
-struct see_env {
-	struct list_head list;
-	struct kref ref;
-	struct mutex load;	/* one loading at a time */
-	struct mutex lock;	/* state, opens, layers */
-	u64 id;
-	u64 created;
-	kuid_t owner;
-	char name[SEE_NAME_MAX + 1];
-	u32 state;
-	unsigned int opens;
-	unsigned int nlayers;
-	bool loaded;
-	bool gone;
-	struct see_env_layer layer[SEE_LAYERS_MAX];
-};
-
 static LIST_HEAD(see_envs);
 static DEFINE_MUTEX(see_envs_lock);
 
@@ -93,13 +48,18 @@ static void see_env_free(struct kref *ref)
 	kfree(container_of(ref, struct see_env, ref));
 }
 
-static void see_env_put(struct see_env *env)
+void see_env_put(struct see_env *env)
 {
 	kref_put(&env->ref, see_env_free);
 }
 
-/* give the layers back; see_env.lock held */
-static void see_env_unload(struct see_env *env)
+/**
+ * see_env_unload - give the layers back
+ * @env: the SEE
+ *
+ * Context: see_env.lock held.
+ */
+void see_env_unload(struct see_env *env)
 {
 	while (env->nlayers) {
 		struct see_env_layer *l = &env->layer[--env->nlayers];
@@ -132,6 +92,8 @@ static u32 see_env_state(const struct see_env *env)
 
 	if (state)
 		return state;
+	if (READ_ONCE(env->tx))
+		return SEE_STATE_COMMITTING;
 	return READ_ONCE(env->nlayers) ? SEE_STATE_ACTIVE : SEE_STATE_IDLE;
 }
 
@@ -146,7 +108,14 @@ static struct see_env *__see_env_find(u64 id, const char *name)
 	return NULL;
 }
 
-static struct see_env *see_env_find(u64 id, const char *name)
+/**
+ * see_env_find - a SEE by id, or by name
+ * @id: 0 to go by @name
+ * @name: of the SEE
+ *
+ * Return: the SEE, to be put, or NULL.
+ */
+struct see_env *see_env_find(u64 id, const char *name)
 {
 	struct see_env *env;
 
@@ -226,29 +195,41 @@ void *see_out_add(struct see_out *out, u32 kind, size_t size)
 	return rec;
 }
 
-typedef int (*see_fill_t)(void *what, u64 *cursor, struct see_out *out);
-
-/* @fill returns -EMSGSIZE when a record did not fit */
-static int see_batch(struct see_batch *batch, see_fill_t fill, void *what)
+/**
+ * see_batch_fill - whole records into the buffer of a caller
+ * @buf: the buffer
+ * @len: in: of @buf; out: bytes used
+ * @count: out: records
+ * @cursor: where to go on
+ * @fill: adds records; returns -EMSGSIZE when one did not fit
+ * @what: for @fill
+ */
+int see_batch_fill(u64 buf, u32 *len, u32 *count, u64 *cursor, see_fill_t fill, void *what)
 {
-	struct see_out out = { .len = batch->len & ~7U };
+	struct see_out out = { .len = *len & ~7U };
 	int err;
 
-	if (batch->len < SEE_BATCH_MIN || batch->len > SEE_BATCH_MAX ||
-	    batch->count)
-		return -EINVAL;
 	out.buf = kvmalloc(out.len, GFP_KERNEL_ACCOUNT);
 	if (!out.buf)
 		return -ENOMEM;
-	err = fill(what, &batch->cursor, &out);
+	err = fill(what, cursor, &out);
 	if (err == -EMSGSIZE && out.count)
 		err = 0;
-	if (!err && copy_to_user(u64_to_user_ptr(batch->buf), out.buf, out.used))
+	if (!err && copy_to_user(u64_to_user_ptr(buf), out.buf, out.used))
 		err = -EFAULT;
-	batch->len = out.used;
-	batch->count = out.count;
+	*len = out.used;
+	*count = out.count;
 	kvfree(out.buf);
 	return err;
+}
+
+static int see_batch(struct see_batch *batch, see_fill_t fill, void *what)
+{
+	if (batch->len < SEE_BATCH_MIN || batch->len > SEE_BATCH_MAX ||
+	    batch->count)
+		return -EINVAL;
+	return see_batch_fill(batch->buf, &batch->len, &batch->count, &batch->cursor, fill,
+			      what);
 }
 
 /* ---- descriptors of SEEs ---- */
@@ -345,8 +326,12 @@ static int see_env_changes(struct file *file, void *arg)
 	return see_batch(arg, see_fill_changes, file->private_data);
 }
 
-/* the queued requests of a SEE; @message is filled in if it fails */
-static int see_env_call(struct see_req *req, char *message)
+/**
+ * see_env_call - let the daemon do it
+ * @req: the request
+ * @message: filled in if it fails
+ */
+int see_env_call(struct see_req *req, char *message)
 {
 	int err = see_req_call(req);
 
@@ -355,8 +340,11 @@ static int see_env_call(struct see_req *req, char *message)
 	return err;
 }
 
-/* install the answer's file as a descriptor of the caller */
-static int see_install(struct see_req *req)
+/**
+ * see_install_fd - install the answer's file as a descriptor of the caller
+ * @req: an answered request
+ */
+int see_install_fd(struct see_req *req)
 {
 	int fd;
 
@@ -387,7 +375,7 @@ static int see_env_mount(struct file *file, void *arg)
 	req->wire.layer = m->layer;
 	ret = see_env_call(req, m->message);
 	if (!ret)
-		ret = see_install(req);
+		ret = see_install_fd(req);
 	see_req_put(req);
 	return ret;
 }
@@ -515,6 +503,8 @@ static const struct see_ioctl see_env_ioctls[] = {
 	{ see_env_mount, _IOC_NR(SEE_IOC_MOUNT), sizeof(struct see_mount) },
 	{ see_env_join, _IOC_NR(SEE_IOC_JOIN), sizeof(struct see_join) },
 	{ see_env_abort, _IOC_NR(SEE_IOC_ABORT), sizeof(struct see_simple) },
+	{ see_env_commit, _IOC_NR(SEE_IOC_COMMIT), sizeof(struct see_commit) },
+	{ see_env_revert, _IOC_NR(SEE_IOC_REVERT), sizeof(struct see_revert) },
 };
 
 static long see_env_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -758,6 +748,7 @@ static int see_dev_register(struct file *file, void *arg)
 	kref_init(&env->ref);
 	mutex_init(&env->load);
 	mutex_init(&env->lock);
+	mutex_init(&env->txlock);
 	env->id = r->id;
 	env->created = r->created;
 	env->owner = owner;
@@ -848,6 +839,11 @@ static int see_dev_forget(struct file *file, void *arg)
 		mutex_unlock(&see_envs_lock);
 		return -ENOENT;
 	}
+	/* a commit is finished or taken back first */
+	if (READ_ONCE(env->tx)) {
+		mutex_unlock(&see_envs_lock);
+		return -EBUSY;
+	}
 	kref_get(&env->ref);
 	if (f->flags & SEE_FORGET_GONE)
 		list_del_init(&env->list);
@@ -879,6 +875,14 @@ static const struct see_ioctl see_dev_ioctls[] = {
 	  sizeof(struct see_register), true },
 	{ see_dev_adopt, _IOC_NR(SEE_IOC_ADOPT), sizeof(struct see_adopt), true },
 	{ see_dev_forget, _IOC_NR(SEE_IOC_FORGET), sizeof(struct see_forget), true },
+	{ see_dev_commit_start, _IOC_NR(SEE_IOC_COMMIT_START),
+	  sizeof(struct see_commit_start), true },
+	{ see_dev_commit_plan, _IOC_NR(SEE_IOC_COMMIT_PLAN),
+	  sizeof(struct see_commit_plan), true },
+	{ see_dev_commit_step, _IOC_NR(SEE_IOC_COMMIT_STEP),
+	  sizeof(struct see_commit_step), true },
+	{ see_dev_commit_end, _IOC_NR(SEE_IOC_COMMIT_END),
+	  sizeof(struct see_commit_end), true },
 };
 
 static long see_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -892,15 +896,28 @@ static int see_dev_open(struct inode *inode, struct file *file)
 	return see_check_task();
 }
 
+/* commits that have done nothing yet go with the daemon */
+static void see_dev_detached(void)
+{
+	struct see_env *env;
+
+	mutex_lock(&see_envs_lock);
+	list_for_each_entry(env, &see_envs, list)
+		see_env_drop_tx(env, false);
+	mutex_unlock(&see_envs_lock);
+}
+
 static int see_dev_flush(struct file *file, fl_owner_t owner)
 {
-	see_server_detach(file, owner, false);
+	if (see_server_detach(file, owner, false))
+		see_dev_detached();
 	return 0;
 }
 
 static int see_dev_release(struct inode *inode, struct file *file)
 {
-	see_server_detach(file, NULL, true);
+	if (see_server_detach(file, NULL, true))
+		see_dev_detached();
 	return 0;
 }
 
@@ -950,6 +967,16 @@ static void __maybe_unused see_check_abi(void)
 	BUILD_BUG_ON(sizeof(struct see_register) != 24 + 64);
 	BUILD_BUG_ON(sizeof(struct see_adopt) != 32);
 	BUILD_BUG_ON(sizeof(struct see_forget) != 16);
+	BUILD_BUG_ON(sizeof(struct see_commit) != 32 + 256);
+	BUILD_BUG_ON(sizeof(struct see_commit_root) != 8);
+	BUILD_BUG_ON(sizeof(struct see_problem) != 32);
+	BUILD_BUG_ON(sizeof(struct see_revert) != 16 + 256);
+	BUILD_BUG_ON(sizeof(struct see_commit_start) != 48);
+	BUILD_BUG_ON(sizeof(struct see_commit_plan) != 32);
+	BUILD_BUG_ON(sizeof(struct see_step) != 64 + 40 + 16);
+	BUILD_BUG_ON(sizeof(struct see_extent) != 32);
+	BUILD_BUG_ON(sizeof(struct see_commit_step) != 24);
+	BUILD_BUG_ON(sizeof(struct see_commit_end) != 16);
 }
 
 int see_control_init(void)
@@ -965,6 +992,7 @@ void see_control_exit(void)
 	/* no descriptor is open: descriptors pin the module */
 	list_for_each_entry_safe(env, next, &see_envs, list) {
 		list_del(&env->list);
+		see_env_drop_tx(env, true);
 		see_env_unload(env);
 		see_env_put(env);
 	}

@@ -363,30 +363,12 @@ int see_sub(struct inode *dir, int which, struct dentry **sub)
 static int see_write_attrs(struct inode *inode)
 {
 	struct see_inode *si = see_i(inode);
-	struct iattr attr = {
-		.ia_valid = ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_ATIME |
-			    ATTR_MTIME | ATTR_ATIME_SET | ATTR_MTIME_SET |
-			    ATTR_FORCE,
-		.ia_mode = inode->i_mode,
-		.ia_uid = inode->i_uid,
-		.ia_gid = inode->i_gid,
-		.ia_atime = inode_get_atime(inode),
-		.ia_mtime = inode_get_mtime(inode),
-	};
 	int err;
 
-	if (S_ISLNK(inode->i_mode))
-		attr.ia_valid &= ~ATTR_MODE;
 	clear_bit(SEE_I_ATTRDIRTY, &si->flags);
 	/* what is set dirty from here on is written once more */
 	smp_mb__after_atomic();
-	err = see_setattr(si->priv, &attr);
-	/* a change of owner takes set-id bits away: give them back */
-	if (!err && (inode->i_mode & (S_ISUID | S_ISGID)) &&
-	    d_inode(si->priv)->i_mode != inode->i_mode) {
-		attr.ia_valid = ATTR_MODE | ATTR_FORCE;
-		err = see_setattr(si->priv, &attr);
-	}
+	err = see_give_attrs(si->priv, inode);
 	if (!err)
 		err = see_tree_set_ctime(si->priv, inode);
 	if (err)

@@ -10,6 +10,7 @@
 #include <linux/fs_struct.h>
 #include <linux/mount.h>
 #include <linux/namei.h>
+#include <linux/posix_acl_xattr.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -243,13 +244,7 @@ int see_rename(struct dentry *from, const struct qstr *old, struct dentry *to,
 	struct dentry *trap, *src, *dst;
 	int err;
 
-#ifdef SEE_HAVE_GETATTR_USER_NS
-	rd.old_mnt_userns = see_nop_idmap;
-	rd.new_mnt_userns = see_nop_idmap;
-#else
-	rd.old_mnt_idmap = see_nop_idmap;
-	rd.new_mnt_idmap = see_nop_idmap;
-#endif
+	see_rename_idmaps(&rd);
 	trap = lock_rename(from, to);
 	if (IS_ERR(trap))
 		return PTR_ERR(trap);
@@ -300,6 +295,37 @@ int see_setattr(struct dentry *dentry, struct iattr *attr)
 	return err;
 }
 
+/**
+ * see_give_attrs - give a private object mode, owner and times of another
+ * @dentry: the private object
+ * @like: inode of the other, of the same type or of one that stands for it
+ */
+int see_give_attrs(struct dentry *dentry, const struct inode *like)
+{
+	struct iattr attr = {
+		.ia_valid = ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_ATIME |
+			    ATTR_MTIME | ATTR_ATIME_SET | ATTR_MTIME_SET |
+			    ATTR_FORCE,
+		.ia_mode = like->i_mode,
+		.ia_uid = like->i_uid,
+		.ia_gid = like->i_gid,
+		.ia_atime = inode_get_atime(like),
+		.ia_mtime = inode_get_mtime(like),
+	};
+	int err;
+
+	if (S_ISLNK(like->i_mode))
+		attr.ia_valid &= ~ATTR_MODE;
+	err = see_setattr(dentry, &attr);
+	/* a change of owner takes set-id bits away: give them back */
+	if (!err && (like->i_mode & (S_ISUID | S_ISGID)) &&
+	    d_inode(dentry)->i_mode != like->i_mode) {
+		attr.ia_valid = ATTR_MODE | ATTR_FORCE;
+		err = see_setattr(dentry, &attr);
+	}
+	return err;
+}
+
 int see_setxattr(struct dentry *dentry, const char *name, const void *value,
 		 size_t size, int flags)
 {
@@ -315,6 +341,12 @@ ssize_t see_getxattr(struct dentry *dentry, const char *name, void *value,
 		     size_t size)
 {
 	return vfs_getxattr(see_nop_idmap, dentry, name, value, size);
+}
+
+static bool see_xattr_ours(const char *name)
+{
+	return !strncmp(name, SEE_XATTR_PREFIX, strlen(SEE_XATTR_PREFIX)) ||
+	       !strncmp(name, XATTR_SYSTEM_PREFIX, XATTR_SYSTEM_PREFIX_LEN);
 }
 
 static int see_copy_acl(struct dentry *from, struct dentry *to, const char *name)
@@ -372,8 +404,7 @@ int see_copy_xattrs(struct dentry *from, struct dentry *to)
 		goto out_list;
 	}
 	for (name = list; name < list + len; name += strlen(name) + 1) {
-		if (!strncmp(name, SEE_XATTR_PREFIX, strlen(SEE_XATTR_PREFIX)) ||
-		    !strncmp(name, XATTR_SYSTEM_PREFIX, XATTR_SYSTEM_PREFIX_LEN))
+		if (see_xattr_ours(name))
 			continue;
 		size = see_getxattr(from, name, NULL, 0);
 		if (size == -ENODATA)
@@ -405,6 +436,193 @@ int see_copy_xattrs(struct dentry *from, struct dentry *to)
 	}
 out_list:
 	kvfree(list);
+	return err;
+}
+
+/* ---- what differs ---- */
+
+/* an ACL as bytes, to be freed; NULL if there is none */
+static void *see_acl_bytes(struct posix_acl *acl, size_t *size)
+{
+	void *buf;
+	int len;
+
+	*size = posix_acl_xattr_size(acl->a_count);
+	buf = kmalloc(*size, GFP_KERNEL);
+	if (!buf)
+		return ERR_PTR(-ENOMEM);
+	len = posix_acl_to_xattr(&init_user_ns, acl, buf, *size);
+	if (len < 0) {
+		kfree(buf);
+		return ERR_PTR(len);
+	}
+	return buf;
+}
+
+static int see_acl_same(struct posix_acl *a, struct posix_acl *b)
+{
+	size_t asize, bsize;
+	void *x, *y;
+	int ret;
+
+	if (!a || !b)
+		return a == b;
+	x = see_acl_bytes(a, &asize);
+	if (IS_ERR(x))
+		return PTR_ERR(x);
+	y = see_acl_bytes(b, &bsize);
+	if (IS_ERR(y)) {
+		kfree(x);
+		return PTR_ERR(y);
+	}
+	ret = asize == bsize && !memcmp(x, y, asize);
+	kfree(x);
+	kfree(y);
+	return ret;
+}
+
+static struct posix_acl *see_acl_of(struct dentry *dentry, const char *name)
+{
+	struct posix_acl *acl = see_vfs_get_acl(dentry, name);
+
+	if (acl == ERR_PTR(-EOPNOTSUPP) || acl == ERR_PTR(-ENODATA))
+		return NULL;
+	return acl;
+}
+
+static int see_acl_diff(struct dentry *from, struct dentry *to, const char *name,
+			see_xattr_fn fn, void *arg)
+{
+	struct posix_acl *a, *b;
+	int ret;
+
+	if (!IS_POSIXACL(d_inode(from)) || !IS_POSIXACL(d_inode(to)))
+		return 0;
+	a = see_acl_of(from, name);
+	if (IS_ERR(a))
+		return PTR_ERR(a);
+	b = see_acl_of(to, name);
+	if (IS_ERR(b)) {
+		posix_acl_release(a);
+		return PTR_ERR(b);
+	}
+	ret = see_acl_same(a, b);
+	if (!ret)
+		ret = fn(to, name, a, 0, arg);
+	else if (ret > 0)
+		ret = 0;
+	posix_acl_release(a);
+	posix_acl_release(b);
+	return ret;
+}
+
+/* the names of all extended attributes but ACLs, to be freed; NULL for none */
+static char *see_xattr_names(struct dentry *dentry, ssize_t *len)
+{
+	char *list;
+
+	*len = vfs_listxattr(dentry, NULL, 0);
+	if (*len <= 0) {
+		if (*len == -EOPNOTSUPP)
+			*len = 0;
+		return *len ? ERR_PTR(*len) : NULL;
+	}
+	list = kvmalloc(*len, GFP_KERNEL);
+	if (!list)
+		return ERR_PTR(-ENOMEM);
+	*len = vfs_listxattr(dentry, list, *len);
+	if (*len < 0) {
+		kvfree(list);
+		return ERR_PTR(*len == -ERANGE ? -EAGAIN : *len);
+	}
+	return list;
+}
+
+/* a value, to be freed; NULL if there is none of that name */
+static void *see_xattr_value(struct dentry *dentry, const char *name, size_t *size)
+{
+	ssize_t len = see_getxattr(dentry, name, NULL, 0), room;
+	void *value;
+
+	if (len == -ENODATA || len == -EOPNOTSUPP)
+		return NULL;
+	if (len < 0)
+		return ERR_PTR(len);
+	/* a size of 0 would only ask for the length */
+	room = len + 1;
+	value = kvmalloc(room, GFP_KERNEL);
+	if (!value)
+		return ERR_PTR(-ENOMEM);
+	len = see_getxattr(dentry, name, value, room);
+	if (len < 0 || len > room) {
+		kvfree(value);
+		if (len == -ENODATA)
+			return NULL;
+		return ERR_PTR(len == -ERANGE || len > 0 ? -EAGAIN : len);
+	}
+	*size = len;
+	return value;
+}
+
+static int see_xattr_diff_one(struct dentry *from, struct dentry *to, const char *name,
+			      bool gone, see_xattr_fn fn, void *arg)
+{
+	size_t asize = 0, bsize = 0;
+	void *a, *b;
+	int err = 0;
+
+	a = see_xattr_value(from, name, &asize);
+	if (IS_ERR(a))
+		return PTR_ERR(a);
+	b = see_xattr_value(to, name, &bsize);
+	if (IS_ERR(b)) {
+		kvfree(a);
+		return PTR_ERR(b);
+	}
+	/* each name is looked at once: what both have, as one of @from */
+	if (gone ? !a && b : a && (!b || asize != bsize || memcmp(a, b, asize)))
+		err = fn(to, name, a, asize, arg);
+	kvfree(a);
+	kvfree(b);
+	return err;
+}
+
+/**
+ * see_xattr_diff - what must be done to give an object the xattrs of another
+ * @from: the one that has them
+ * @to: the one that is to get them
+ * @fn: called for each that differs, with @to, its name and the value of @from:
+ *	NULL to remove it, and for an ACL a struct posix_acl; a result other than 0
+ *	ends it
+ * @arg: for @fn
+ *
+ * Not those of this module.
+ *
+ * Return: 0; what @fn returned; -EAGAIN if one was changed meanwhile; or another
+ * error.
+ */
+int see_xattr_diff(struct dentry *from, struct dentry *to, see_xattr_fn fn, void *arg)
+{
+	struct dentry *side[] = { from, to };
+	char *list, *name;
+	ssize_t len;
+	int err = 0, i;
+
+	if (!d_is_symlink(to))
+		err = see_acl_diff(from, to, XATTR_NAME_POSIX_ACL_ACCESS, fn, arg);
+	if (!err && d_is_dir(to))
+		err = see_acl_diff(from, to, XATTR_NAME_POSIX_ACL_DEFAULT, fn, arg);
+	for (i = 0; !err && i < ARRAY_SIZE(side); i++) {
+		list = see_xattr_names(side[i], &len);
+		if (IS_ERR_OR_NULL(list)) {
+			err = PTR_ERR_OR_ZERO(list);
+			continue;
+		}
+		for (name = list; !err && name < list + len; name += strlen(name) + 1)
+			if (!see_xattr_ours(name))
+				err = see_xattr_diff_one(from, to, name, i, fn, arg);
+		kvfree(list);
+	}
 	return err;
 }
 

@@ -35,12 +35,18 @@ int see_remove(struct dentry *dir, const struct qstr *name);
 int see_rename(struct dentry *from, const struct qstr *old, struct dentry *to,
 	       const struct qstr *new, unsigned int flags);
 int see_setattr(struct dentry *dentry, struct iattr *attr);
+int see_give_attrs(struct dentry *dentry, const struct inode *like);
 int see_setxattr(struct dentry *dentry, const char *name, const void *value,
 		 size_t size, int flags);
 int see_removexattr(struct dentry *dentry, const char *name);
 ssize_t see_getxattr(struct dentry *dentry, const char *name, void *value,
 		     size_t size);
 int see_copy_xattrs(struct dentry *from, struct dentry *to);
+
+typedef int (*see_xattr_fn)(struct dentry *to, const char *name, const void *value,
+			    size_t size, void *arg);
+
+int see_xattr_diff(struct dentry *from, struct dentry *to, see_xattr_fn fn, void *arg);
 struct file *see_open_dir(struct see_layer *layer, struct vfsmount *mnt,
 			  struct dentry *dentry);
 

@@ -76,6 +76,8 @@ static void see_req_free(struct kref *ref)
 			fput(req->in[i]);
 	if (req->out)
 		fput(req->out);
+	if (req->cred)
+		put_cred(req->cred);
 	put_pid(req->pid);
 	kfree(req);
 }
@@ -173,6 +175,30 @@ int see_req_call(struct see_req *req)
 }
 
 /**
+ * see_req_find - a request that the daemon has read and not answered
+ * @id: of the request
+ * @see: id of the SEE that it is about
+ *
+ * Return: the request, to be put; NULL if there is none, or its client has gone.
+ */
+struct see_req *see_req_find(u64 id, u64 see)
+{
+	struct see_req *req, *found = NULL;
+
+	mutex_lock(&see_queue_lock);
+	list_for_each_entry(req, &see_queue, list) {
+		if (req->wire.id != id || req->wire.see != see || req->dead ||
+		    req->state != SEE_REQ_READ)
+			continue;
+		kref_get(&req->ref);
+		found = req;
+		break;
+	}
+	mutex_unlock(&see_queue_lock);
+	return found;
+}
+
+/**
  * see_req_post - tell the daemon something; no answer is expected
  * @req: the request, consumed
  */
@@ -222,15 +248,17 @@ int see_server_attach(struct file *file)
  * @file: a descriptor of /dev/see
  * @owner: whose table it was closed in
  * @last: nobody has the descriptor any more
+ *
+ * Return: whether that was the daemon.
  */
-void see_server_detach(struct file *file, fl_owner_t owner, bool last)
+bool see_server_detach(struct file *file, fl_owner_t owner, bool last)
 {
 	struct see_req *req, *next;
 
 	mutex_lock(&see_queue_lock);
 	if (see_server != file || (!last && see_server_owner != owner)) {
 		mutex_unlock(&see_queue_lock);
-		return;
+		return false;
 	}
 	see_server = NULL;
 	see_server_owner = NULL;
@@ -241,6 +269,7 @@ void see_server_detach(struct file *file, fl_owner_t owner, bool last)
 	}
 	mutex_unlock(&see_queue_lock);
 	wake_up_interruptible(&see_queue_wait);
+	return true;
 }
 
 static struct see_req *see_next_waiting(void)

@@ -15,7 +15,9 @@
  * @ref: one of the client, one of the list
  * @done: completed with the answer
  * @wire: what the daemon reads; descriptors are filled in there
- * @in: files that go along, see_request.nfds of them
+ * @in: files that go along, see_request.nfds of them; or, for SEE_OP_COMMIT, those
+ *	that the module keeps, by layer
+ * @cred: the caller's, or NULL
  * @out: file of the answer, or NULL
  * @see: see_reply.see
  * @result: see_reply.result
@@ -31,6 +33,7 @@ struct see_req {
 	struct completion done;
 	struct see_request wire;
 	struct file *in[SEE_LAYERS_MAX];
+	const struct cred *cred;
 	struct file *out;
 	u64 see;
 	int result;
@@ -41,6 +44,7 @@ struct see_req {
 };
 
 struct see_req *see_req_alloc(u32 op, u64 see);
+struct see_req *see_req_find(u64 id, u64 see);
 int see_req_call(struct see_req *req);
 void see_req_post(struct see_req *req);
 void see_req_put(struct see_req *req);
@@ -48,7 +52,7 @@ void see_req_put(struct see_req *req);
 bool see_server_attached(void);
 bool see_server_is(const struct file *file);
 int see_server_attach(struct file *file);
-void see_server_detach(struct file *file, fl_owner_t owner, bool last);
+bool see_server_detach(struct file *file, fl_owner_t owner, bool last);
 ssize_t see_server_read(struct file *file, char __user *buf, size_t len);
 __poll_t see_server_poll(struct file *file, poll_table *wait);
 int see_server_reply(const struct see_reply *reply);

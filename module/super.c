@@ -185,7 +185,8 @@ static void see_kill_sb(struct super_block *sb)
 
 	if (layer && sb->s_root) {
 		see_mark_remove(layer);
-		if (see_complete_gone(sb))
+		/* what was given up is not written to any more */
+		if (!layer->dead && see_complete_gone(sb))
 			pr_err("seefs: %s: copies of removed host files are incomplete\n",
 			       layer->privname);
 		see_release_changed(layer);
@@ -455,7 +456,8 @@ static int see_test_super(struct super_block *sb, struct fs_context *fc)
 {
 	struct see_layer *a = see_layer(sb), *b = fc->s_fs_info;
 
-	return a && a->priv.dentry == b->priv.dentry;
+	/* one that was shut down goes as soon as nobody uses it */
+	return a && !READ_ONCE(a->dead) && a->priv.dentry == b->priv.dentry;
 }
 
 static int see_get_tree(struct fs_context *fc)

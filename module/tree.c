@@ -18,6 +18,7 @@
 #include <linux/kdev_t.h>
 #include <linux/fs_types.h>
 #include <linux/random.h>
+#include <linux/sched/signal.h>
 #include <linux/see.h>
 #include <linux/slab.h>
 
@@ -282,6 +283,43 @@ out:
 }
 
 /**
+ * see_tree_copy - make an object with the type and xattrs of another
+ * @from: the other, or NULL: without xattrs
+ * @mode: type of the new one, and its permissions at first
+ * @rdev: for device nodes
+ * @dir: private directory in which it is made
+ * @name: there
+ * @made: its dentry, to be put by the caller
+ *
+ * Context: between see_begin() and see_end().
+ */
+int see_tree_copy(struct dentry *from, umode_t mode, dev_t rdev, struct dentry *dir,
+		  const struct qstr *name, struct dentry **made)
+{
+	struct delayed_call done = {};
+	const char *target = NULL;
+	int err;
+
+	if (S_ISLNK(mode)) {
+		if (!from)
+			return -EIO;
+		target = vfs_get_link(from, &done);
+		if (IS_ERR(target))
+			return PTR_ERR(target);
+	}
+	err = see_make(dir, name, mode, rdev, target, NULL, made);
+	do_delayed_call(&done);
+	if (err || !from)
+		return err;
+	err = see_copy_xattrs(from, *made);
+	if (err) {
+		see_remove(dir, name);
+		dput(*made);
+	}
+	return err;
+}
+
+/**
  * see_tree_object - make the private object of a host object
  * @layer: the layer
  * @inode: touched host object
@@ -295,38 +333,24 @@ out:
 int see_tree_object(struct see_layer *layer, struct inode *inode,
 		    struct dentry *box, struct dentry **object)
 {
-	struct see_inode *si = see_i(inode);
+	static const struct qstr final = QSTR_INIT(SEE_BOX_OBJECT,
+						   sizeof(SEE_BOX_OBJECT) - 1);
 	umode_t mode = inode->i_mode & S_IFMT;
-	struct qstr work, final;
 	char tmp[SEE_WORK_NAME];
-	struct delayed_call done = {};
-	const char *target = NULL;
 	struct dentry *made;
+	struct qstr work;
 	int err;
 
-	if (S_ISLNK(mode)) {
-		if (!si->lower)
-			return -EIO;
-		target = vfs_get_link(si->lower, &done);
-		if (IS_ERR(target))
-			return PTR_ERR(target);
-	}
 	/* nodes and sockets of the host are never opened from here */
 	if (S_ISCHR(mode) || S_ISBLK(mode) || S_ISSOCK(mode))
 		mode = S_IFREG;
 	see_work_name(layer, tmp, sizeof(tmp));
 	work = (struct qstr)QSTR_INIT(tmp, strlen(tmp));
-	err = see_make(layer->work, &work, mode | 0600, 0, target, NULL, &made);
-	do_delayed_call(&done);
+	err = see_tree_copy(see_i(inode)->lower, mode | 0600, 0, layer->work, &work,
+			    &made);
 	if (err)
 		return err;
-	if (si->lower)
-		err = see_copy_xattrs(si->lower, made);
-	if (!err) {
-		final = (struct qstr)QSTR_INIT(SEE_BOX_OBJECT,
-					       strlen(SEE_BOX_OBJECT));
-		err = see_rename(layer->work, &work, box, &final, 0);
-	}
+	err = see_rename(layer->work, &work, box, &final, 0);
 	if (err) {
 		see_remove(layer->work, &work);
 		dput(made);
@@ -581,6 +605,83 @@ static int see_list(struct see_layer *layer, struct dentry *dir,
 	return err;
 }
 
+/* one directory of see_tree_each() */
+struct see_visit {
+	struct list_head list;
+	struct dentry *dir;
+};
+
+static int see_visit_later(struct list_head *todo, struct dentry *dir)
+{
+	struct see_visit *v = kmalloc(sizeof(*v), GFP_KERNEL_ACCOUNT);
+
+	if (!v)
+		return -ENOMEM;
+	v->dir = dget(dir);
+	list_add(&v->list, todo);
+	return 0;
+}
+
+static int see_visit_dir(struct see_layer *layer, struct dentry *dir,
+			 struct list_head *todo,
+			 int (*fn)(struct dentry *dentry, void *arg), void *arg)
+{
+	struct see_entry *entry;
+	struct dentry *d;
+	LIST_HEAD(list);
+	int err;
+
+	err = see_list(layer, dir, &list);
+	list_for_each_entry(entry, &list, list) {
+		d = see_lookup_priv(dir, entry->name, entry->len);
+		err = PTR_ERR_OR_ZERO(d);
+		if (err)
+			break;
+		err = fn(d, arg);
+		if (!err && d_is_dir(d))
+			err = see_visit_later(todo, d);
+		dput(d);
+		if (!err && fatal_signal_pending(current))
+			err = -EINTR;
+		if (err)
+			break;
+	}
+	see_list_free(&list);
+	return err;
+}
+
+/**
+ * see_tree_each - call a function for everything in a born tree
+ * @layer: the layer
+ * @top: the tree, itself included
+ * @fn: called with each object; a result other than 0 ends it
+ * @arg: for @fn
+ *
+ * Context: the mounter's credentials, no write access.
+ */
+int see_tree_each(struct see_layer *layer, struct dentry *top,
+		  int (*fn)(struct dentry *dentry, void *arg), void *arg)
+{
+	struct see_visit *v, *next;
+	LIST_HEAD(todo);
+	int err = fn(top, arg);
+
+	if (!err && d_is_dir(top))
+		err = see_visit_later(&todo, top);
+	while (!err && !list_empty(&todo)) {
+		v = list_first_entry(&todo, struct see_visit, list);
+		list_del(&v->list);
+		err = see_visit_dir(layer, v->dir, &todo, fn, arg);
+		dput(v->dir);
+		kfree(v);
+	}
+	list_for_each_entry_safe(v, next, &todo, list) {
+		dput(v->dir);
+		kfree(v);
+	}
+	return err;
+}
+
 /* see_remove() where the rest of the work needs no write access */
 static int see_remove_alone(struct see_layer *layer, struct dentry *dir,
 			    const struct qstr *name)
@@ -594,13 +695,19 @@ static int see_remove_alone(struct see_layer *layer, struct dentry *dir,
 	return err;
 }
 
-/*
- * Remove what was never finished; a directory goes with what it contains.
+/**
+ * see_tree_discard - remove something; a directory goes with what it contains
+ * @layer: the layer
+ * @dir: private directory
+ * @name: there
+ *
  * Goes down through the parent pointers of what it works on, as the depth of
  * a born tree is not ours to choose.
+ *
+ * Context: the mounter's credentials, no write access.
  */
-static int see_discard(struct see_layer *layer, struct dentry *dir,
-		       const struct qstr *name)
+int see_tree_discard(struct see_layer *layer, struct dentry *dir,
+		     const struct qstr *name)
 {
 	struct dentry *top, *d, *up;
 	struct see_entry *entry;
@@ -755,7 +862,7 @@ int see_tree_open(struct see_layer *layer, const char **why)
 	list_for_each_entry(entry, &list, list) {
 		struct qstr q = QSTR_INIT(entry->name, entry->len);
 
-		err = see_discard(layer, layer->work, &q);
+		err = see_tree_discard(layer, layer->work, &q);
 		if (err)
 			break;
 	}
@@ -912,7 +1019,7 @@ static int see_load_born(struct see_load *load, struct see_entry *entry)
 	dir = see_decode(layer->priv.mnt, layer->priv.dentry, entry->name,
 			 entry->len);
 	if (dir == ERR_PTR(-ESTALE))	/* removed, and the power went */
-		return see_discard(layer, layer->bornbox, &q);
+		return see_tree_discard(layer, layer->bornbox, &q);
 	if (IS_ERR(dir))
 		return PTR_ERR(dir);
 	box = see_lookup_priv(layer->bornbox, entry->name, entry->len);

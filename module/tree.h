@@ -12,6 +12,12 @@ int see_tree_box(struct see_layer *layer, struct inode *inode,
 		 struct dentry **box);
 int see_tree_object(struct see_layer *layer, struct inode *inode,
 		    struct dentry *box, struct dentry **object);
+int see_tree_copy(struct dentry *from, umode_t mode, dev_t rdev, struct dentry *dir,
+		  const struct qstr *name, struct dentry **made);
+int see_tree_each(struct see_layer *layer, struct dentry *top,
+		  int (*fn)(struct dentry *dentry, void *arg), void *arg);
+int see_tree_discard(struct see_layer *layer, struct dentry *dir,
+		     const struct qstr *name);
 int see_tree_set_ctime(struct dentry *object, const struct inode *inode);
 int see_tree_tombstone(struct dentry *removed, const struct qstr *name,
 		       struct see_layer *layer, struct dentry *lower,

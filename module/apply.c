@@ -1,0 +1,528 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * apply.c - one step of a commit and its inverse, each checked where it is done
+ *
+ * Owns see_tx_step.applied and .denying, and see_tx.touched.  A step looks its
+ * names up, compares what it finds with what was expected, asks authority.c, and
+ * changes them, all under the locks of the directories.  What is displaced or
+ * removed is denied to writers before it is compared, and stays so until the
+ * commit ends: who had resolved the old name before must not write to it
+ * unnoticed.  What is installed is denied until its version is known.
+ *
+ * Lock order: see_tx.lock, then those of the VFS as in rename(2): sb_writers,
+ * s_vfs_rename_mutex, parents.  Nothing of this module is taken inside but what
+ * authority.c reads.
+ */
+#include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/mount.h>
+#include <linux/namei.h>
+#include <linux/slab.h>
+
+#include "commit.h"
+#include "compat_data.h"
+#include "inode.h"
+#include "lower.h"
+#include "tree.h"
+#include "version.h"
+
+/* ---- writers ---- */
+
+/* nobody may write to a file of the host; false if somebody does */
+static bool see_tx_deny(struct inode *inode)
+{
+	return atomic_dec_unless_positive(&inode->i_writecount);
+}
+
+static void see_tx_undeny(struct inode *inode)
+{
+	atomic_inc(&inode->i_writecount);
+}
+
+/**
+ * see_tx_allow - let writers in again to what a step displaced
+ * @st: the step
+ */
+void see_tx_allow(struct see_tx_step *st)
+{
+	if (!st->denying)
+		return;
+	see_tx_undeny(st->denying);
+	iput(st->denying);
+	st->denying = NULL;
+}
+
+/* ---- versions ---- */
+
+/**
+ * see_tx_expected - the version that a host object should have
+ * @tx: the commit
+ * @st: a step that it belongs to
+ * @inode: the object
+ *
+ * What it had when the step was made, or what our own steps made of that.
+ */
+const struct see_version *see_tx_expected(struct see_tx *tx, struct see_tx_step *st,
+					  struct inode *inode)
+{
+	struct see_touched *t = xa_load(&tx->touched, (unsigned long)inode);
+
+	return t && see_version_equal(&t->from, &st->ver) ? &t->to : &st->ver;
+}
+
+/**
+ * see_tx_touched - a step of ours changed the version of a host object
+ * @tx: the commit
+ * @layer: index of the layer
+ * @dentry: the object
+ * @before: its version before that
+ *
+ * Without memory later steps find it changed, which is safe; so they do if it was
+ * not as our last step had left it.
+ *
+ * Context: the lock that the step was done under is held.
+ */
+void see_tx_touched(struct see_tx *tx, u32 layer, struct dentry *dentry,
+		    const struct see_version *before)
+{
+	unsigned long key = (unsigned long)d_inode(dentry);
+	struct see_touched *t = xa_load(&tx->touched, key);
+	struct see_version now;
+
+	if (t && !see_version_equal(&t->to, before))
+		return;
+	if (see_version_sample(see_tx_sb(tx, layer), dentry, &now))
+		return;
+	if (t) {
+		t->to = now;
+		return;
+	}
+	t = kmalloc(sizeof(*t), GFP_KERNEL_ACCOUNT);
+	if (!t)
+		return;
+	t->from = *before;
+	t->to = now;
+	if (xa_err(xa_store(&tx->touched, key, t, GFP_KERNEL_ACCOUNT)))
+		kfree(t);
+}
+
+/* the version before, nothing if it cannot be had: then it counts as changed */
+static struct see_version see_tx_before(struct see_tx *tx, struct see_tx_step *st,
+					struct dentry *dentry)
+{
+	struct see_version v = {};
+
+	if (d_is_positive(dentry) &&
+	    see_version_sample(see_tx_sb(tx, st->layer), dentry, &v))
+		memset(&v, 0, sizeof(v));
+	return v;
+}
+
+static int see_tx_unchanged(struct see_tx *tx, struct see_tx_step *st,
+			    struct dentry *dentry, const struct see_version *then)
+{
+	struct see_version now;
+	int err = see_version_sample(see_tx_sb(tx, st->layer), dentry, &now);
+
+	if (err || see_version_equal(then, &now))
+		return err;
+	st->conflict |= SEE_CONFLICT_CHANGED;
+	return -ESTALE;
+}
+
+/* ---- names ---- */
+
+/**
+ * struct see_swap - a rename, or an exchange
+ * @from: directory of the one name
+ * @to: directory of the other
+ * @old: the one name
+ * @new: the other
+ * @moved: what must be @old
+ * @displaced: what must be @new: NULL for nothing, else they change places
+ * @reverse: from dst to src
+ * @back: it takes a step back
+ */
+struct see_swap {
+	struct dentry *from;
+	struct dentry *to;
+	const char *old;
+	const char *new;
+	struct inode *moved;
+	struct inode *displaced;
+	bool reverse;
+	bool back;
+};
+
+/* still where the layer is? the host may have moved it out of it */
+static bool see_tx_inside(struct see_tx *tx, struct see_tx_step *st, struct dentry *dir)
+{
+	return is_subdir(dir, see_tx_sb(tx, st->layer)->lower.dentry);
+}
+
+static int see_swap_names(struct see_tx *tx, struct see_tx_step *st, struct see_swap *s,
+			  char *buf)
+{
+	s->from = see_tx_dir(tx, s->reverse ? &st->dst : &st->src);
+	s->to = see_tx_dir(tx, s->reverse ? &st->src : &st->dst);
+	if (!s->from || !s->to)
+		return -ENOENT;
+	see_tx_undo_name(st, buf, SEE_WORK_NAME);
+	s->old = (s->reverse ? st->dst.name : st->src.name) ?: buf;
+	s->new = (s->reverse ? st->src.name : st->dst.name) ?: buf;
+	return 0;
+}
+
+/* what is displaced or removed, if that is an object of the host */
+static struct dentry *see_tx_victim(const struct see_tx_step *st, struct dentry *src,
+				    struct dentry *dst)
+{
+	if (st->src.host)
+		return src;
+	return st->kind == SEE_STEP_EXCHANGE ? dst : NULL;
+}
+
+static int see_tx_admit_victim(struct see_tx *tx, struct see_tx_step *st,
+			       struct dentry *victim)
+{
+	struct inode *inode = d_inode(victim);
+
+	if (d_mountpoint(victim))
+		return -EBUSY;
+	if (d_is_dir(victim))
+		return 0;
+	if (d_is_reg(victim)) {
+		if (see_tx_deny(inode)) {
+			ihold(inode);
+			st->denying = inode;
+		} else if (!see_tx_forces(tx)) {
+			return -ETXTBSY;
+		}
+	}
+	/* who forces displaces it as it is: it is kept */
+	if (see_tx_forces(tx))
+		return 0;
+	return see_tx_unchanged(tx, st, victim, see_tx_expected(tx, st, inode));
+}
+
+/* may the names of a step be changed now? under the locks of the directories */
+static int see_tx_admit(struct see_tx *tx, struct see_tx_step *st,
+			const struct see_swap *s, struct dentry *src, struct dentry *dst)
+{
+	struct dentry *victim = see_tx_victim(st, src, dst);
+	int err = 0;
+
+	if ((st->src.host && !see_tx_inside(tx, st, s->from)) ||
+	    (st->dst.host && !see_tx_inside(tx, st, s->to))) {
+		st->conflict |= SEE_CONFLICT_GONE;
+		return -ESTALE;
+	}
+	if (victim)
+		err = see_tx_admit_victim(tx, st, victim);
+	return err ?: see_auth_locked(tx, st);
+}
+
+/* what the names stand for is what the step was made for */
+static int see_swap_check(struct see_tx_step *st, const struct see_swap *s,
+			  struct dentry *src, struct dentry *dst)
+{
+	if (d_inode(src) != s->moved) {
+		st->conflict |= d_is_negative(src) ? SEE_CONFLICT_GONE :
+						     SEE_CONFLICT_NAME;
+		return -ESTALE;
+	}
+	if (d_inode(dst) != s->displaced) {
+		st->conflict |= d_is_negative(dst) ? SEE_CONFLICT_GONE :
+						     SEE_CONFLICT_NAME;
+		return -ESTALE;
+	}
+	return 0;
+}
+
+/* what was born and is installed: who wrote to it until it is taken back? */
+static bool see_tx_watched(const struct see_tx_step *st)
+{
+	return !st->src.host && st->prepare != SEE_PREPARE_LINK &&
+	       S_ISREG(st->src.inode->i_mode) && st->kind != SEE_STEP_RMDIR;
+}
+
+static int see_swap_locked(struct see_tx *tx, struct see_tx_step *st,
+			   const struct see_swap *s, struct dentry *trap,
+			   struct inode **delegated)
+{
+	bool watched = see_tx_watched(st), denied = false;
+	struct see_version srcver, dstver;
+	struct renamedata rd = {
+		.old_dir = d_inode(s->from),
+		.new_dir = d_inode(s->to),
+		.delegated_inode = delegated,
+		.flags = s->displaced ? RENAME_EXCHANGE : RENAME_NOREPLACE,
+	};
+	struct dentry *src, *dst;
+	int err;
+
+	see_rename_idmaps(&rd);
+	src = lookup_one_len(s->old, s->from, strlen(s->old));
+	if (IS_ERR(src))
+		return PTR_ERR(src);
+	dst = lookup_one_len(s->new, s->to, strlen(s->new));
+	if (IS_ERR(dst)) {
+		err = PTR_ERR(dst);
+		goto out_src;
+	}
+	err = src == trap || dst == trap ? -EINVAL : see_swap_check(st, s, src, dst);
+	if (!err && !s->back)
+		err = see_tx_admit(tx, st, s, src, dst);
+	if (!err && watched) {
+		denied = see_tx_deny(s->moved);
+		if (!denied)
+			err = s->back ? -ESTALE : -ETXTBSY;
+		else if (s->back)
+			err = see_tx_unchanged(tx, st, src, &st->after);
+	}
+	if (err)
+		goto out_dst;
+	srcver = see_tx_before(tx, st, src);
+	dstver = see_tx_before(tx, st, dst);
+	rd.old_dentry = src;
+	rd.new_dentry = dst;
+	err = vfs_rename(&rd);
+	if (err)
+		goto out_dst;
+	if (watched)
+		st->after = see_tx_before(tx, st, src);
+	see_tx_touched(tx, st->layer, src, &srcver);
+	if (s->displaced)
+		see_tx_touched(tx, st->layer, dst, &dstver);
+out_dst:
+	if (denied)
+		see_tx_undeny(s->moved);
+	dput(dst);
+out_src:
+	dput(src);
+	return err;
+}
+
+static int see_swap(struct see_tx *tx, struct see_tx_step *st, struct see_swap *s)
+{
+	/* the caller's mount may have become read-only when it is taken back */
+	struct vfsmount *mnt = s->back ? see_tx_sb(tx, st->layer)->priv.mnt :
+					 tx->layer[st->layer].caller.mnt;
+	struct inode *delegated = NULL;
+	char buf[SEE_WORK_NAME];
+	struct dentry *trap;
+	bool again;
+	int err;
+
+	err = see_swap_names(tx, st, s, buf);
+	if (!err)
+		err = mnt_want_write(mnt);
+	if (err)
+		return err;
+	do {
+		trap = lock_rename(s->from, s->to);
+		if (IS_ERR(trap)) {
+			err = PTR_ERR(trap);
+			break;
+		}
+		err = see_swap_locked(tx, st, s, trap, &delegated);
+		unlock_rename(s->from, s->to);
+		if (err && !s->back)
+			see_tx_allow(st);
+		again = delegated;
+		if (again)
+			err = break_deleg_wait(&delegated);
+	} while (again && !err);
+	mnt_drop_write(mnt);
+	return err;
+}
+
+static int see_apply_names(struct see_tx *tx, struct see_tx_step *st)
+{
+	struct see_swap s = { .moved = st->src.inode, .displaced = st->dst.inode };
+
+	return see_swap(tx, st, &s);
+}
+
+static int see_back_names(struct see_tx *tx, struct see_tx_step *st)
+{
+	struct see_swap s = {
+		.moved = st->src.inode, .displaced = st->dst.inode,
+		.reverse = true, .back = true,
+	};
+
+	return see_swap(tx, st, &s);
+}
+
+/* ---- directories that go ---- */
+
+static int see_apply_rmdir(struct see_tx *tx, struct see_tx_step *st)
+{
+	struct vfsmount *mnt = tx->layer[st->layer].caller.mnt;
+	struct dentry *dir = see_tx_dir(tx, &st->dst), *dentry;
+	struct inode *inode = d_inode(dir);
+	int err;
+
+	err = mnt_want_write(mnt);
+	if (err)
+		return err;
+	inode_lock_nested(inode, I_MUTEX_PARENT);
+	dentry = lookup_one_len(st->dst.name, dir, strlen(st->dst.name));
+	if (IS_ERR(dentry)) {
+		err = PTR_ERR(dentry);
+		goto out_unlock;
+	}
+	if (d_inode(dentry) != st->dst.inode || !see_tx_inside(tx, st, dir)) {
+		st->conflict |= SEE_CONFLICT_NAME;
+		err = -ESTALE;
+	} else if (d_mountpoint(dentry)) {
+		err = -EBUSY;
+	} else {
+		err = see_auth_locked(tx, st);
+	}
+	if (!err)
+		err = vfs_rmdir(see_nop_idmap, inode, dentry);
+	/* the host made something in it */
+	if (err == -ENOTEMPTY) {
+		st->conflict |= SEE_CONFLICT_CHANGED;
+		err = -ESTALE;
+	}
+	dput(dentry);
+out_unlock:
+	inode_unlock(inode);
+	mnt_drop_write(mnt);
+	return err;
+}
+
+/* another directory like it; what was in it goes there when it is taken back */
+static int see_back_rmdir(struct see_tx *tx, struct see_tx_step *st)
+{
+	struct see_swap s = { .moved = st->src.inode, .back = true };
+
+	return see_swap(tx, st, &s) ?: see_tx_again(tx, st->dst.inode, st->image);
+}
+
+/* ---- preparing ---- */
+
+static int see_prepare_made(struct see_tx *tx, struct see_tx_step *st)
+{
+	struct dentry *undo = tx->layer[st->layer].undo.dentry;
+	struct see_version before;
+	char buf[SEE_WORK_NAME];
+	struct see_op op;
+	struct qstr name;
+	int err;
+
+	see_tx_undo_name(st, buf, sizeof(buf));
+	name = (struct qstr)QSTR_INIT(buf, strlen(buf));
+	err = see_begin(see_tx_sb(tx, st->layer)->sb, &op);
+	if (err)
+		return err;
+	if (st->prepare == SEE_PREPARE_LINK) {
+		before = see_tx_before(tx, st, st->target);
+		err = see_make(undo, &name, d_inode(st->target)->i_mode, 0, NULL,
+			       st->target, &st->image);
+		if (!err)
+			see_tx_touched(tx, st->layer, st->image, &before);
+	} else {
+		err = see_tree_copy(st->target, S_IFDIR | 0700, 0, undo, &name, &st->image);
+		if (!err)
+			err = see_give_attrs(st->image, d_inode(st->target));
+	}
+	see_end(&op);
+	return err;
+}
+
+/**
+ * see_tx_prepare - make what a step needs in "undo"
+ * @tx: the commit
+ * @st: the step
+ */
+int see_tx_prepare(struct see_tx *tx, struct see_tx_step *st)
+{
+	int err;
+
+	if (st->image)
+		return 0;
+	switch (st->prepare) {
+	case SEE_PREPARE_IMAGE:
+		return see_install_image(tx, st);
+	case SEE_PREPARE_KEPT:
+		err = see_install_kept(tx, st);
+		break;
+	default:
+		err = see_prepare_made(tx, st);
+		break;
+	}
+	if (err || st->src.inode)
+		return err;
+	ihold(d_inode(st->image));
+	st->src.inode = d_inode(st->image);
+	if (st->prepare == SEE_PREPARE_KEPT && d_is_dir(st->image) && st->object)
+		err = see_tx_again(tx, st->object, st->image);
+	return err;
+}
+
+/* ---- one step ---- */
+
+/**
+ * see_tx_apply - do one step
+ * @tx: the commit
+ * @st: a step that was not applied
+ *
+ * Return: 0; -ESTALE, with see_tx_step.conflict, if the host is not as expected;
+ * what authority.c said; or another error.  The host is as it was if it fails.
+ */
+int see_tx_apply(struct see_tx *tx, struct see_tx_step *st)
+{
+	int err;
+
+	if (st->prepare && !st->image)
+		return -EINVAL;
+	err = see_auth_step(tx, st);
+	if (err)
+		return err;
+	switch (st->kind) {
+	case SEE_STEP_RMDIR:
+		err = see_apply_rmdir(tx, st);
+		break;
+	case SEE_STEP_MODIFY:
+		err = see_install(tx, st);
+		break;
+	default:
+		err = see_apply_names(tx, st);
+		break;
+	}
+	if (!err)
+		st->applied = true;
+	return err;
+}
+
+/**
+ * see_tx_take_back - undo one step
+ * @tx: the commit
+ * @st: a step that was applied, and all after it are taken back
+ *
+ * Return: 0; -ESTALE if that would overwrite what the host did; or another error.
+ */
+int see_tx_take_back(struct see_tx *tx, struct see_tx_step *st)
+{
+	int err;
+
+	switch (st->kind) {
+	case SEE_STEP_RMDIR:
+		err = see_back_rmdir(tx, st);
+		break;
+	case SEE_STEP_MODIFY:
+		err = see_install_back(tx, st);
+		break;
+	default:
+		err = see_back_names(tx, st);
+		break;
+	}
+	if (err)
+		return err;
+	see_tx_allow(st);
+	st->applied = false;
+	return 0;
+}

@@ -1,0 +1,575 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * install.c - the step MODIFY: attributes and data of a host object, in place
+ *
+ * Owns see_tx_step.old, .after and .image of such steps.  The private object and
+ * the pre-image have the same form: type, attributes, xattrs, ACLs, and each block
+ * at its own offset.  So installing and taking back are one function each way.
+ *
+ * Data are written while nobody else has the file open for writing: the count of
+ * writers is turned from one, ours, into a denial.  Opens for writing get ETXTBSY
+ * meanwhile.  It lasts for comparing and copying, never for a sync.
+ *
+ * Lock order: see_tx.lock, the latch, then sb_writers and the i_rwsem of the host
+ * object, each for one operation.
+ */
+#include <linux/cred.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mount.h>
+#include <linux/namei.h>
+#include <linux/posix_acl.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/xattr.h>
+
+#include "blockmap.h"
+#include "commit.h"
+#include "data.h"
+#include "inode.h"
+#include "lower.h"
+#include "tree.h"
+#include "version.h"
+
+#define SEE_COPY_BYTES	SZ_64K
+
+/* ---- the latch ---- */
+
+/* @file is open for writing: by nobody else from now on? */
+static bool see_latch(struct file *file)
+{
+	return atomic_cmpxchg(&file_inode(file)->i_writecount, 1, -1) == 1;
+}
+
+static void see_unlatch(struct file *file)
+{
+	atomic_add(2, &file_inode(file)->i_writecount);
+}
+
+/* ---- bytes ---- */
+
+static int see_copy_range(struct file *from, struct file *to, loff_t pos, loff_t end,
+			  void *buf)
+{
+	loff_t at;
+	ssize_t n;
+
+	while (pos < end) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		at = pos;
+		n = min_t(loff_t, end - pos, SEE_COPY_BYTES);
+		if (from) {
+			n = kernel_read(from, buf, n, &at);
+			/* what is not there is not what was to be copied */
+			if (n <= 0)
+				return n ?: -EIO;
+		} else {
+			memset(buf, 0, n);
+		}
+		at = pos;
+		n = kernel_write(to, buf, n, &at);
+		if (n <= 0)
+			return n ?: -EIO;
+		pos += n;
+		cond_resched();
+	}
+	return 0;
+}
+
+static int see_set_size(struct file *file, loff_t size)
+{
+	struct iattr attr = {
+		.ia_valid = ATTR_SIZE | ATTR_FILE, .ia_size = size, .ia_file = file,
+	};
+	struct dentry *dentry = file->f_path.dentry;
+	int err;
+
+	if (i_size_read(d_inode(dentry)) == size)
+		return 0;
+	file_start_write(file);
+	inode_lock(d_inode(dentry));
+	err = notify_change(see_nop_idmap, dentry, &attr, NULL);
+	inode_unlock(d_inode(dentry));
+	file_end_write(file);
+	return err;
+}
+
+/* a file of the private tree or of the host, for the copying here */
+static struct file *see_open_side(struct vfsmount *mnt, struct dentry *dentry, int flags)
+{
+	struct path path = { .mnt = mnt, .dentry = dentry };
+
+	return dentry_open(&path, flags | O_LARGEFILE | O_NOATIME, current_cred());
+}
+
+/* the data of the SEE into the file of the host */
+static int see_put_data(struct see_tx_step *st, struct file *private, struct file *host,
+			void *buf)
+{
+	struct see_data *data = see_part(st->object);
+	loff_t size = i_size_read(st->object);
+	struct see_run run = {};
+	int err = 0;
+
+	/* bytes beyond the limit are zeros, whatever the host had there */
+	if (i_size_read(file_inode(host)) > data->limit)
+		err = see_set_size(host, data->limit);
+	if (!err)
+		err = see_set_size(host, size);
+	while (!err && see_map_extent(data, run.end, &run))
+		err = see_copy_range(run.state == SEE_BLOCK_DATA ? private : NULL, host,
+				     (loff_t)run.first << PAGE_SHIFT,
+				     min(size, (loff_t)run.end << PAGE_SHIFT), buf);
+	return err;
+}
+
+/* a range of the host's bytes, as they were, from the one file to the other */
+static int see_copy_old(struct see_tx_step *st, struct file *from, struct file *to,
+			loff_t pos, loff_t end, void *buf)
+{
+	end = min_t(loff_t, end, st->old.size);
+	return pos < end ? see_copy_range(from, to, pos, end, buf) : 0;
+}
+
+/* all bytes that see_put_data() overwrites or cuts off */
+static int see_copy_all_old(struct see_tx_step *st, struct file *from, struct file *to,
+			    void *buf)
+{
+	struct see_data *data = see_part(st->object);
+	struct see_run run = {};
+	int err = 0;
+
+	while (!err && see_map_extent(data, run.end, &run))
+		err = see_copy_old(st, from, to, (loff_t)run.first << PAGE_SHIFT,
+				   (loff_t)run.end << PAGE_SHIFT, buf);
+	if (!err)
+		err = see_copy_old(st, from, to, round_down(data->limit, PAGE_SIZE),
+				   st->old.size, buf);
+	return err;
+}
+
+static int see_back_data(struct see_tx_step *st, struct file *image, struct file *host,
+			 void *buf)
+{
+	int err = see_set_size(host, st->old.size);
+
+	return err ?: see_copy_all_old(st, image, host, buf);
+}
+
+/* ---- attributes ---- */
+
+static int see_install_xattr(struct dentry *to, const char *name, const void *value,
+			     size_t size, void *arg)
+{
+	if (!strcmp(name, XATTR_NAME_POSIX_ACL_ACCESS))
+		return see_set_acl_locked(to, ACL_TYPE_ACCESS, (struct posix_acl *)value);
+	if (!strcmp(name, XATTR_NAME_POSIX_ACL_DEFAULT))
+		return see_set_acl_locked(to, ACL_TYPE_DEFAULT, (struct posix_acl *)value);
+	if (!value)
+		return __vfs_removexattr_locked(see_nop_idmap, to, name, NULL);
+	return __vfs_setxattr_locked(see_nop_idmap, to, name, value, size, 0, NULL);
+}
+
+static int see_xattr_differs(struct dentry *to, const char *name, const void *value,
+			     size_t size, void *arg)
+{
+	return -ESTALE;
+}
+
+/* @like: mode and owner are taken from there; @mtime if @times */
+static int see_install_iattr(struct dentry *to, umode_t mode, kuid_t uid, kgid_t gid,
+			     const struct timespec64 *mtime)
+{
+	struct inode *inode = d_inode(to);
+	struct iattr attr = { .ia_mode = mode, .ia_uid = uid, .ia_gid = gid };
+	int err = 0;
+
+	if (!uid_eq(inode->i_uid, uid))
+		attr.ia_valid |= ATTR_UID;
+	if (!gid_eq(inode->i_gid, gid))
+		attr.ia_valid |= ATTR_GID;
+	if (attr.ia_valid)
+		err = notify_change(see_nop_idmap, to, &attr, NULL);
+	/* a change of owner takes set-id bits away */
+	if (!err && !S_ISLNK(mode) && inode->i_mode != mode) {
+		attr.ia_valid = ATTR_MODE;
+		attr.ia_mode = mode;
+		err = notify_change(see_nop_idmap, to, &attr, NULL);
+	}
+	if (!err && mtime) {
+		struct timespec64 now = inode_get_mtime(inode);
+
+		if (timespec64_equal(&now, mtime))
+			return 0;
+		attr.ia_valid = ATTR_MTIME | ATTR_MTIME_SET | ATTR_TIMES_SET;
+		attr.ia_mtime = *mtime;
+		err = notify_change(see_nop_idmap, to, &attr, NULL);
+	}
+	return err;
+}
+
+static int see_put_attrs(struct see_tx_step *st, struct dentry *to)
+{
+	struct inode *inode = st->object;
+	struct timespec64 mtime = inode_get_mtime(inode);
+	int err;
+
+	/* owner first: it takes capabilities along; and last, what an ACL did to mode */
+	err = see_install_iattr(to, inode->i_mode, inode->i_uid, inode->i_gid, NULL);
+	if (!err)
+		err = see_xattr_diff(see_priv(inode), to, see_install_xattr, NULL);
+	return err ?: see_install_iattr(to, inode->i_mode, inode->i_uid, inode->i_gid,
+					&mtime);
+}
+
+static int see_back_attrs(struct see_tx_step *st, struct dentry *to)
+{
+	struct timespec64 mtime = ns_to_timespec64(st->old.mtime);
+	int err;
+
+	err = see_install_iattr(to, st->old.mode, st->old.uid, st->old.gid, NULL);
+	if (!err)
+		err = see_xattr_diff(st->image, to, see_install_xattr, NULL);
+	return err ?: see_install_iattr(to, st->old.mode, st->old.uid, st->old.gid, &mtime);
+}
+
+/* ---- comparing ---- */
+
+static bool see_is_old(const struct see_tx_step *st, const struct inode *host)
+{
+	return host->i_mode == st->old.mode && uid_eq(host->i_uid, st->old.uid) &&
+	       gid_eq(host->i_gid, st->old.gid);
+}
+
+static bool see_is_new(const struct see_tx_step *st, const struct inode *host)
+{
+	const struct inode *inode = st->object;
+
+	return (S_ISLNK(inode->i_mode) || host->i_mode == inode->i_mode) &&
+	       uid_eq(host->i_uid, inode->i_uid) && gid_eq(host->i_gid, inode->i_gid);
+}
+
+/*
+ * Is the host object as it should be?  Names of a directory are changes of their
+ * own, and steps of ours: its version tells nothing.
+ */
+static int see_compare(struct see_tx *tx, struct see_tx_step *st, bool back)
+{
+	const struct see_version *then;
+	struct inode *host = d_inode(st->target);
+	struct see_version now;
+	int err;
+
+	if (back ? !see_is_new(st, host) : !see_is_old(st, host))
+		goto changed;
+	err = see_xattr_diff(back ? see_priv(st->object) : st->image, st->target,
+			     see_xattr_differs, NULL);
+	if (err == -ESTALE)
+		goto changed;
+	if (err || S_ISDIR(host->i_mode))
+		return err;
+	then = back ? &st->after : see_tx_expected(tx, st, host);
+	err = see_version_sample(see_tx_sb(tx, st->layer), st->target, &now);
+	if (err || see_version_equal(then, &now))
+		return err;
+changed:
+	st->conflict |= SEE_CONFLICT_CHANGED;
+	return -ESTALE;
+}
+
+/* ---- the pre-image ---- */
+
+static int see_image_data(struct see_tx *tx, struct see_tx_step *st)
+{
+	struct see_layer *layer = see_tx_sb(tx, st->layer);
+	void *buf = kvmalloc(SEE_COPY_BYTES, GFP_KERNEL_ACCOUNT);
+	struct file *host, *image;
+	int err = -ENOMEM;
+
+	if (!buf)
+		return err;
+	host = see_open_side(layer->lower.mnt, st->target, O_RDONLY);
+	if (IS_ERR(host)) {
+		err = PTR_ERR(host);
+		goto out;
+	}
+	image = see_open_side(layer->priv.mnt, st->image, O_RDWR);
+	if (IS_ERR(image)) {
+		err = PTR_ERR(image);
+		goto out_host;
+	}
+	err = see_copy_all_old(st, host, image, buf);
+	fput(image);
+out_host:
+	fput(host);
+out:
+	kvfree(buf);
+	return err;
+}
+
+static void see_image_old(struct see_tx_step *st)
+{
+	const struct inode *host = d_inode(st->target);
+	struct timespec64 mtime = inode_get_mtime(host);
+
+	st->old.mode = host->i_mode;
+	st->old.uid = host->i_uid;
+	st->old.gid = host->i_gid;
+	st->old.size = S_ISREG(host->i_mode) ? i_size_read(host) : 0;
+	st->old.mtime = timespec64_to_ns(&mtime);
+}
+
+/**
+ * see_install_image - make the pre-image of a host object
+ * @tx: the commit
+ * @st: a step MODIFY
+ *
+ * Return: 0; -ESTALE if the host changes it meanwhile; or another error.
+ */
+int see_install_image(struct see_tx *tx, struct see_tx_step *st)
+{
+	umode_t mode = d_inode(st->target)->i_mode & S_IFMT;
+	struct dentry *undo = tx->layer[st->layer].undo.dentry;
+	char buf[SEE_WORK_NAME];
+	struct see_op op;
+	struct qstr name;
+	int err;
+
+	see_tx_undo_name(st, buf, sizeof(buf));
+	name = (struct qstr)QSTR_INIT(buf, strlen(buf));
+	if (S_ISCHR(mode) || S_ISBLK(mode) || S_ISSOCK(mode))
+		mode = S_IFREG;
+	see_image_old(st);
+	err = see_begin(see_tx_sb(tx, st->layer)->sb, &op);
+	if (err)
+		return err;
+	err = see_tree_copy(st->target, mode | 0600, 0, undo, &name, &st->image);
+	see_end(&op);
+	if (err)
+		return err;
+	if ((st->what & SEE_CHANGE_DATA) && see_part(st->object))
+		err = see_image_data(tx, st);
+	if (!err)
+		err = see_begin(see_tx_sb(tx, st->layer)->sb, &op);
+	if (!err) {
+		err = see_give_attrs(st->image, d_inode(st->target));
+		see_end(&op);
+	}
+	/* now it is one of what the host had when the step was made */
+	return err ?: see_compare(tx, st, false);
+}
+
+/* ---- what the host dropped ---- */
+
+static int see_kept_data(struct see_tx *tx, struct see_tx_step *st)
+{
+	struct see_layer *layer = see_tx_sb(tx, st->layer);
+	void *buf = kvmalloc(SEE_COPY_BYTES, GFP_KERNEL_ACCOUNT);
+	struct see_data *data = see_part(st->object);
+	struct file *from, *to;
+	int err = -ENOMEM;
+
+	if (!buf)
+		return err;
+	from = see_open_side(layer->priv.mnt, see_priv(st->object), O_RDONLY);
+	if (IS_ERR(from)) {
+		err = PTR_ERR(from);
+		goto out;
+	}
+	to = see_open_side(layer->priv.mnt, st->image, O_RDWR);
+	if (IS_ERR(to)) {
+		err = PTR_ERR(to);
+		goto out_from;
+	}
+	/* bytes that were never copied are lost, and nobody's to invent */
+	err = !data || data->limit ? -EIO : see_put_data(st, from, to, buf);
+	fput(to);
+out_from:
+	fput(from);
+out:
+	kvfree(buf);
+	return err;
+}
+
+/**
+ * see_install_kept - make an object that the host dropped again, in "undo"
+ * @tx: the commit
+ * @st: a step with SEE_PREPARE_KEPT
+ */
+int see_install_kept(struct see_tx *tx, struct see_tx_step *st)
+{
+	struct dentry *undo = tx->layer[st->layer].undo.dentry;
+	struct inode *inode = st->object;
+	struct dentry *object;
+	char buf[SEE_WORK_NAME];
+	struct see_op op;
+	struct qstr name;
+	int err;
+
+	err = see_keep(inode);
+	if (err)
+		return err;
+	object = see_priv(inode);
+	see_tx_undo_name(st, buf, sizeof(buf));
+	name = (struct qstr)QSTR_INIT(buf, strlen(buf));
+	err = see_begin(inode->i_sb, &op);
+	if (err)
+		return err;
+	err = see_tree_copy(object, (inode->i_mode & S_IFMT) | 0600, inode->i_rdev, undo,
+			    &name, &st->image);
+	see_end(&op);
+	if (!err && S_ISREG(inode->i_mode))
+		err = see_kept_data(tx, st);
+	if (!err)
+		err = see_begin(inode->i_sb, &op);
+	if (!err) {
+		err = see_give_attrs(st->image, inode);
+		see_end(&op);
+	}
+	return err;
+}
+
+/* ---- installing ---- */
+
+/* @back: the pre-image, else the private object */
+static int see_install_data(struct see_tx *tx, struct see_tx_step *st, struct file *host,
+			    bool back)
+{
+	struct dentry *side = back ? st->image : see_priv(st->object);
+	void *buf = kvmalloc(SEE_COPY_BYTES, GFP_KERNEL_ACCOUNT);
+	struct file *file;
+	int err = -ENOMEM;
+
+	if (!buf)
+		return err;
+	file = see_open_side(see_tx_sb(tx, st->layer)->priv.mnt, side, O_RDONLY);
+	if (IS_ERR(file)) {
+		err = PTR_ERR(file);
+	} else {
+		err = back ? see_back_data(st, file, host, buf) :
+			     see_put_data(st, file, host, buf);
+		fput(file);
+	}
+	kvfree(buf);
+	return err;
+}
+
+/* under the lock of the object, once its data are there */
+static int see_install_locked(struct see_tx_step *st, struct file *file, bool back)
+{
+	struct inode *host = d_inode(st->target);
+	int err;
+
+	/* without a file the caller has write access to the mount */
+	if (file)
+		file_start_write(file);
+	inode_lock(host);
+	err = back ? see_back_attrs(st, st->target) : see_put_attrs(st, st->target);
+	/* half done is not done */
+	if (err && !back && see_back_attrs(st, st->target))
+		pr_err("seefs: attributes of %s are half installed\n", st->path);
+	inode_unlock(host);
+	if (file)
+		file_end_write(file);
+	return err;
+}
+
+static int see_install_admit(struct see_tx *tx, struct see_tx_step *st, bool back)
+{
+	struct inode *host = d_inode(st->target);
+	int err;
+
+	inode_lock(host);
+	err = see_compare(tx, st, back);
+	if (!err && !back)
+		err = see_auth_locked(tx, st);
+	inode_unlock(host);
+	return err;
+}
+
+static void see_install_sample(struct see_tx *tx, struct see_tx_step *st,
+			       const struct see_version *before)
+{
+	if (see_version_sample(see_tx_sb(tx, st->layer), st->target, &st->after))
+		memset(&st->after, 0, sizeof(st->after));
+	see_tx_touched(tx, st->layer, st->target, before);
+}
+
+/* with the file latched, if there is one */
+static int see_install_side(struct see_tx *tx, struct see_tx_step *st, struct file *file,
+			    bool back)
+{
+	struct see_version before = {};
+	int err;
+
+	err = see_install_admit(tx, st, back);
+	if (err)
+		return err;
+	(void)see_version_sample(see_tx_sb(tx, st->layer), st->target, &before);
+	if (file)
+		err = see_install_data(tx, st, file, back);
+	if (!err)
+		err = see_install_locked(st, file, back);
+	if (err && !back && file) {
+		/* the host is to be as it was; what fails now is for the journal */
+		if (see_install_data(tx, st, file, true) || see_install_locked(st, file, true))
+			pr_err("seefs: %s is half installed\n", st->path);
+	}
+	see_install_sample(tx, st, &before);
+	return err;
+}
+
+static int see_install_do(struct see_tx *tx, struct see_tx_step *st, bool back)
+{
+	struct vfsmount *mnt = back ? see_tx_sb(tx, st->layer)->priv.mnt :
+				      tx->layer[st->layer].caller.mnt;
+	bool data = (st->what & SEE_CHANGE_DATA) && see_part(st->object);
+	struct file *file;
+	int err;
+
+	if (!data) {
+		err = mnt_want_write(mnt);
+		if (err)
+			return err;
+		err = see_install_side(tx, st, NULL, back);
+		mnt_drop_write(mnt);
+		return err;
+	}
+	file = see_open_side(mnt, st->target, O_WRONLY);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	if (!see_latch(file)) {
+		err = -ETXTBSY;
+	} else {
+		err = see_install_side(tx, st, file, back);
+		see_unlatch(file);
+	}
+	fput(file);
+	return err;
+}
+
+/**
+ * see_install - give a host object what the SEE made of it
+ * @tx: the commit
+ * @st: a step MODIFY, prepared
+ */
+int see_install(struct see_tx *tx, struct see_tx_step *st)
+{
+	return see_install_do(tx, st, false);
+}
+
+/**
+ * see_install_back - give a host object what it had
+ * @tx: the commit
+ * @st: a step MODIFY that was applied
+ *
+ * Return: 0; -ESTALE or -ETXTBSY if the host changed it since or is about to.
+ */
+int see_install_back(struct see_tx *tx, struct see_tx_step *st)
+{
+	int err = see_install_do(tx, st, true);
+
+	return err == -ETXTBSY ? -ESTALE : err;
+}

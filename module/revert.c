@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * revert.c - take a change back in the private tree
+ *
+ * Owns nothing.  Removes on disk what makes the change; the layer is loaded anew
+ * afterwards (control.c), so that nothing in memory need follow.  Nobody uses it
+ * meanwhile.
+ */
+#include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/mount.h>
+#include <linux/namei.h>
+
+#include "changes.h"
+#include "commit.h"
+#include "inode.h"
+#include "lower.h"
+#include "map_format.h"
+#include "names.h"
+#include "revert.h"
+#include "tree.h"
+
+static const struct qstr see_object_name = QSTR_INIT(SEE_BOX_OBJECT,
+						     sizeof(SEE_BOX_OBJECT) - 1);
+static const struct qstr see_map_name = QSTR_INIT(SEE_BOX_MAP, sizeof(SEE_BOX_MAP) - 1);
+
+/* remove an entry of a directory of a container, if there is one */
+static int see_drop(struct see_layer *layer, struct inode *dir, enum see_sub which,
+		    const char *name)
+{
+	struct see_names *names = see_names(dir);
+	struct dentry *sub = names ? see_sub_of(names, which) : NULL;
+	struct qstr q = QSTR_INIT(name, strlen(name));
+
+	return sub ? see_tree_discard(layer, sub, &q) : 0;
+}
+
+/* the object is the host's again */
+static int see_drop_object(struct see_layer *layer, struct inode *inode)
+{
+	struct dentry *box = see_boxed(inode);
+	int err;
+
+	if (!box)
+		return 0;
+	/* without its map the object has no data of its own, only attributes */
+	err = see_tree_discard(layer, box, &see_map_name);
+	return err ?: see_tree_discard(layer, box, &see_object_name);
+}
+
+/* the tombstone where the host has a directory that was renamed */
+static int see_drop_origin(struct see_layer *layer, struct inode *inode)
+{
+	struct dentry *lower = see_i(inode)->lower, *parent;
+	struct name_snapshot snap;
+	struct inode *up;
+	int err = 0;
+
+	if (!lower || !S_ISDIR(inode->i_mode))
+		return 0;
+	parent = dget_parent(lower);
+	up = see_ilookup(inode->i_sb, d_inode(parent));
+	dput(parent);
+	if (!up)
+		return 0;
+	take_dentry_name_snapshot(&snap, lower);
+	err = see_drop(layer, up, SEE_SUB_REMOVED, (const char *)snap.name.name);
+	release_dentry_name_snapshot(&snap);
+	iput(up);
+	return err;
+}
+
+/* a directory has one name: with that on the host, the other one goes */
+static int see_drop_placed(struct see_layer *layer, struct inode *dir, const char *name)
+{
+	struct dentry *lower = see_i(dir)->lower, *host;
+	char other[NAME_MAX + 1];
+	struct inode *inode, *up;
+	int err = 0;
+
+	if (!lower || IS_DEADDIR(d_inode(lower)))
+		return 0;
+	host = see_lookup_priv(lower, name, strlen(name));
+	if (IS_ERR(host))
+		return PTR_ERR(host) == -ENOENT ? 0 : PTR_ERR(host);
+	inode = d_is_dir(host) ? see_ilookup(dir->i_sb, d_inode(host)) : NULL;
+	dput(host);
+	if (inode && see_test(inode, SEE_I_PLACED)) {
+		up = see_find_named(layer, inode, SEE_NAME_LINKED, other);
+		err = IS_ERR(up) ? 0 : see_drop(layer, up, SEE_SUB_LINKED, other);
+		if (!IS_ERR(up))
+			iput(up);
+	}
+	iput(inode);
+	return err;
+}
+
+static int see_revert_name(struct see_layer *layer, struct see_tx_step *st)
+{
+	const char *slash = strrchr(st->path, '/');
+	const char *name = slash ? slash + 1 : st->path;
+	int err = 0;
+
+	if (st->what & SEE_CHANGE_NAME_MADE)
+		err = see_drop(layer, st->dir, SEE_SUB_MADE, name);
+	if (st->what & SEE_CHANGE_NAME_LINKED) {
+		err = see_drop(layer, st->dir, SEE_SUB_LINKED, name);
+		if (!err)
+			err = see_drop_origin(layer, st->object);
+	}
+	if (st->what & SEE_CHANGE_NAME_KEPT) {
+		err = see_drop(layer, st->dir, SEE_SUB_FOLLOW, name);
+		if (!err)
+			err = see_drop_object(layer, st->object);
+	}
+	if (!err && (st->what & SEE_CHANGE_NAME_REMOVED))
+		err = see_drop_placed(layer, st->dir, name);
+	/* last: until then the host's name stays covered */
+	return err ?: see_drop(layer, st->dir, SEE_SUB_REMOVED, name);
+}
+
+/**
+ * see_revert_step - take one change back
+ * @tx: with SEE_START_REVERT
+ * @st: one of its steps
+ *
+ * Return: 0, or what the private tree's file system said.
+ */
+int see_revert_step(struct see_tx *tx, struct see_tx_step *st)
+{
+	struct see_layer *layer = see_tx_sb(tx, st->layer);
+	const struct cred *old = override_creds(layer->cred);
+	int err;
+
+	err = st->dir ? see_revert_name(layer, st) : see_drop_object(layer, st->object);
+	revert_creds(old);
+	return err;
+}
