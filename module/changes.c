@@ -474,6 +474,46 @@ static struct inode *see_find_place(struct see_changes *c, struct inode *inode,
 	return dir;
 }
 
+/**
+ * see_object_path - where an object is in the SEE
+ * @layer: the layer
+ * @inode: changed object of the host that has a name
+ * @buf: PATH_MAX bytes
+ *
+ * Return: a path in @buf, or an error.
+ */
+char *see_object_path(struct see_layer *layer, struct inode *inode, char *buf)
+{
+	struct dentry *parent = dget_parent(see_i(inode)->lower);
+	struct inode *dir = see_iget(layer->sb, parent, NULL);
+	struct name_snapshot snap;
+	size_t dlen, nlen;
+	char *p;
+
+	dput(parent);
+	if (IS_ERR(dir))
+		return ERR_CAST(dir);
+	p = see_dir_path(layer, dir, buf);
+	iput(dir);
+	if (IS_ERR(p))
+		return p;
+	dlen = strlen(p);
+	take_dentry_name_snapshot(&snap, see_i(inode)->lower);
+	nlen = snap.name.len;
+	if (dlen + nlen + 2 > PATH_MAX) {
+		p = ERR_PTR(-ENAMETOOLONG);
+	} else {
+		memmove(buf, p, dlen);
+		if (dlen)
+			buf[dlen++] = '/';
+		memcpy(buf + dlen, snap.name.name, nlen);
+		buf[dlen + nlen] = 0;
+		p = buf;
+	}
+	release_dentry_name_snapshot(&snap);
+	return p;
+}
+
 static int see_object_changes(struct see_changes *c, struct inode *inode)
 {
 	struct see_found f = {

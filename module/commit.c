@@ -27,6 +27,7 @@
 #include "commit.h"
 #include "data.h"
 #include "inode.h"
+#include "locks.h"
 #include "lookup.h"
 #include "lower.h"
 #include "names.h"
@@ -55,6 +56,7 @@ struct see_tx *see_tx_new(unsigned int nlayers, const struct cred *caller, u32 c
 	mutex_init(&tx->lock);
 	xa_init(&tx->touched);
 	xa_init(&tx->again);
+	INIT_LIST_HEAD(&tx->locks);
 	tx->nlayers = nlayers;
 	tx->criterion = criterion;
 	tx->flags = flags;
@@ -93,6 +95,7 @@ void see_tx_free(struct see_tx *tx)
 
 	if (!tx)
 		return;
+	see_unlock_host(&tx->locks);
 	while (tx->n)
 		see_tx_step_free(tx->step[--tx->n]);
 	kvfree(tx->step);
@@ -695,6 +698,54 @@ static void see_tx_order(struct see_tx *tx)
 	sort(tx->step, tx->n, sizeof(*tx->step), see_tx_cmp, NULL);
 }
 
+/* ---- locks ---- */
+
+/* one that cannot be had is told as a step that has nothing to do */
+static int see_tx_lock(struct see_tx *tx, struct see_changes *c, struct inode *inode,
+		       bool posix)
+{
+	struct see_found f = { .path = "", .name = "", .object = inode };
+	struct see_tx_step *st;
+	char *buf;
+	int err;
+
+	err = see_lock_host(c->layer->lower.mnt, see_i(inode)->lower, posix, &tx->locks);
+	if (err != -EAGAIN)
+		return err;
+	buf = kmalloc(PATH_MAX, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	f.path = see_object_path(c->layer, inode, buf);
+	st = IS_ERR(f.path) ? ERR_CAST(f.path) : see_tx_add(tx, c->index, &f);
+	kfree(buf);
+	if (IS_ERR(st))
+		return PTR_ERR(st);
+	st->busy = -EAGAIN;
+	return 0;
+}
+
+/* the locks by which the SEE changed things, now on the host, until the end */
+static int see_tx_locks(struct see_tx *tx, struct see_changes *c)
+{
+	struct see_inode *si;
+	int err = 0;
+
+	/* nobody uses the layer: the list stays */
+	list_for_each_entry(si, &c->layer->changed, changed) {
+		struct inode *inode = &si->vfs_inode;
+
+		if (see_gone(inode) || !S_ISREG(inode->i_mode))
+			continue;
+		if (see_test(inode, SEE_I_LOCK_POSIX))
+			err = see_tx_lock(tx, c, inode, true);
+		if (!err && see_test(inode, SEE_I_LOCK_FLOCK))
+			err = see_tx_lock(tx, c, inode, false);
+		if (err)
+			break;
+	}
+	return err;
+}
+
 /* the private tree lies elsewhere: nothing can be moved out of it */
 static int see_tx_reach(struct see_tx *tx, const struct see_tx_step *st)
 {
@@ -721,7 +772,11 @@ int see_tx_plan(struct see_tx *tx)
 
 		c.layer = see_tx_sb(tx, c.index);
 		cursor = 0;
-		err = see_changes_walk(&c, &cursor);
+		/* before the host is looked at, so that what they guard stays */
+		if (!(tx->flags & (SEE_START_REVERT | SEE_START_CHECK)))
+			err = see_tx_locks(tx, &c);
+		if (!err)
+			err = see_changes_walk(&c, &cursor);
 		if (!err && tx->n > before && !(tx->flags & SEE_START_REVERT) &&
 		    !tx->layer[c.index].caller.mnt)
 			err = -EINVAL;

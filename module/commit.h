@@ -137,6 +137,7 @@ struct see_touched {
  * @touched: by host inode, struct see_touched
  * @again: by inode of the SEE or of the host, the directory that was made again in
  *	   place of one that the host or a step of ours removed
+ * @locks: on the host, for those that the SEE took
  * @layer: the layers
  */
 struct see_tx {
@@ -151,6 +152,7 @@ struct see_tx {
 	struct see_tx_step **step;
 	struct xarray touched;
 	struct xarray again;
+	struct list_head locks;
 	struct see_tx_layer layer[];
 };
 

@@ -17,6 +17,41 @@
 #include <linux/filelock.h>
 #endif
 
+/* locks as fcntl(2) and flock(2) make them, of the whole file */
+#ifdef SEE_HAVE_FILE_LOCK_CORE
+static inline int see_lock_type(const struct file_lock *fl)
+{
+	return fl->c.flc_type;
+}
+
+static inline void see_lock_fill(struct file_lock *fl, struct file *file, bool posix,
+				 int type)
+{
+	fl->c.flc_type = type;
+	fl->c.flc_flags = posix ? FL_POSIX : FL_FLOCK;
+	fl->c.flc_file = file;
+	fl->c.flc_owner = file;
+	fl->c.flc_pid = current->tgid;
+	fl->fl_end = OFFSET_MAX;
+}
+#else
+static inline int see_lock_type(const struct file_lock *fl)
+{
+	return fl->fl_type;
+}
+
+static inline void see_lock_fill(struct file_lock *fl, struct file *file, bool posix,
+				 int type)
+{
+	fl->fl_type = type;
+	fl->fl_flags = posix ? FL_POSIX : FL_FLOCK;
+	fl->fl_file = file;
+	fl->fl_owner = file;
+	fl->fl_pid = current->tgid;
+	fl->fl_end = OFFSET_MAX;
+}
+#endif
+
 /* write_begin and write_end: who writes, and what is handed over in between */
 #ifdef SEE_HAVE_WRITE_BEGIN_KIOCB
 #define SEE_WRITER const struct kiocb

@@ -30,6 +30,7 @@
 #include <linux/uio.h>
 
 #include "blockmap.h"
+#include "locks.h"
 #include "compat_data.h"
 #include "data.h"
 #include "inode.h"
@@ -652,4 +653,6 @@ const struct file_operations see_file_fops = {
 	.copy_file_range	= see_copy_file_range,
 	.remap_file_range	= see_remap_file_range,
 	.setlease		= generic_setlease,
+	.lock			= see_lock_op,
+	.flock			= see_flock_op,
 };

@@ -377,6 +377,41 @@ int see_tree_set_ctime(struct dentry *object, const struct inode *inode)
 	return see_setxattr(object, SEE_XATTR_CTIME, &rec, sizeof(rec), 0);
 }
 
+/**
+ * see_tree_set_locks - record what locks the SEE took on a host file
+ * @inode: the file, with a container and see_inode.flags set
+ *
+ * Context: between see_begin() and see_end().
+ */
+int see_tree_set_locks(const struct inode *inode)
+{
+	struct see_disk_head rec = {
+		.kind = SEE_DISK_LOCKS,
+		.len = cpu_to_le16(sizeof(rec)),
+	};
+
+	if (see_test(inode, SEE_I_LOCK_POSIX))
+		rec.flags |= SEE_LOCKS_POSIX;
+	if (see_test(inode, SEE_I_LOCK_FLOCK))
+		rec.flags |= SEE_LOCKS_FLOCK;
+	return see_setxattr(see_boxed(inode), SEE_XATTR_LOCKS, &rec, sizeof(rec), 0);
+}
+
+static int see_load_locks(struct see_inode *si)
+{
+	struct see_disk_head rec;
+	int err = see_read_record(si->box, SEE_XATTR_LOCKS, SEE_DISK_LOCKS,
+				  SEE_LOCKS_POSIX | SEE_LOCKS_FLOCK, &rec, sizeof(rec));
+
+	if (err)
+		return err == -ENODATA ? 0 : err;
+	if (rec.flags & SEE_LOCKS_POSIX)
+		set_bit(SEE_I_LOCK_POSIX, &si->flags);
+	if (rec.flags & SEE_LOCKS_FLOCK)
+		set_bit(SEE_I_LOCK_FLOCK, &si->flags);
+	return 0;
+}
+
 /* the record of a tombstone: its length, 0 if there is none, or an errno */
 static ssize_t see_get_tombstone(struct dentry *mark, void *buf, size_t size)
 {
@@ -966,6 +1001,9 @@ static int see_load_object(struct see_load *load, struct see_entry *entry)
 	si->first_uid = make_kuid(&init_user_ns, le32_to_cpu(rec.uid));
 	si->first_gid = make_kgid(&init_user_ns, le32_to_cpu(rec.gid));
 	si->box = dget(box);
+	err = see_load_locks(si);
+	if (err)
+		goto out_inode;
 	if (object) {
 		struct see_disk_ctime ct;
 

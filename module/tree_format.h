@@ -32,12 +32,18 @@
 #define SEE_XATTR_REMOVED	SEE_XATTR_PREFIX "removed"
 #define SEE_XATTR_CTIME		SEE_XATTR_PREFIX "ctime"
 #define SEE_XATTR_STORE		SEE_XATTR_PREFIX "store"
+#define SEE_XATTR_LOCKS		SEE_XATTR_PREFIX "locks"
 
 /* see_disk_head.kind */
 #define SEE_DISK_TREE		1
 #define SEE_DISK_OBJECT		2
 #define SEE_DISK_REMOVED	3
 #define SEE_DISK_CTIME		4
+#define SEE_DISK_LOCKS		5
+
+/* see_disk_head.flags of SEE_DISK_LOCKS, which has nothing else */
+#define SEE_LOCKS_POSIX		0x1	/* the SEE took a write lock by fcntl(2) */
+#define SEE_LOCKS_FLOCK		0x2	/* by flock(2) */
 
 /* see_disk_removed.head.flags beside those of the version */
 #define SEE_REMOVED_REPLACED	0x80	/* hides nothing by itself */
