@@ -148,7 +148,6 @@ static int see_auth_xattr(struct inode *inode, const char *name)
 	return inode_owner_or_capable(see_nop_idmap, inode) ? 0 : -EPERM;
 }
 
-
 /* one object that appears */
 static int see_auth_one(struct dentry *dentry, void *arg)
 {
@@ -214,7 +213,7 @@ static int see_auth_link(struct inode *inode)
 	if (inode_owner_or_capable(see_nop_idmap, inode))
 		return 0;
 	if (!S_ISREG(inode->i_mode) || (inode->i_mode & S_ISUID) ||
-	    (inode->i_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) ||
+	    (inode->i_mode & (S_ISGID | 0010)) == (S_ISGID | 0010) ||
 	    inode_permission(see_nop_idmap, inode, MAY_READ | MAY_WRITE))
 		return -EPERM;
 	return 0;

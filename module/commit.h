@@ -170,13 +170,15 @@ static inline bool see_tx_forces(const struct see_tx *tx)
 /* commit.c */
 struct see_tx *see_tx_new(unsigned int nlayers, const struct cred *caller, u32 criterion,
 			  u32 flags);
-int see_tx_plan(struct see_tx *tx);
 int see_tx_list(struct see_tx *tx, u64 *cursor, struct see_out *out);
 int see_tx_act(struct see_tx *tx, u32 step, u32 action, u32 *conflict);
 void see_tx_free(struct see_tx *tx);
 struct dentry *see_tx_dir(struct see_tx *tx, const struct see_tx_name *name);
 int see_tx_again(struct see_tx *tx, struct inode *gone, struct dentry *made);
 void see_tx_undo_name(const struct see_tx_step *st, char *buf, size_t size);
+
+/* plan.c */
+int see_tx_plan(struct see_tx *tx);
 
 /* authority.c */
 int see_auth_step(struct see_tx *tx, struct see_tx_step *st);
