@@ -154,6 +154,28 @@ int cgroup_kill(uint64_t id)
 	}
 }
 
+int cgroup_pids(uint64_t id, void (*fn)(uint32_t pid, void *data), void *data)
+{
+	_cleanup_close_ int dir = open_cgroup(id, false);
+	_cleanup_free_ char *text = NULL;
+	char *word, *save = NULL;
+	int err;
+
+	if (dir < 0)
+		return dir == -ENOENT ? 0 : dir;
+	err = read_file(dir, "cgroup.procs", 1U << 20, &text, NULL);
+	if (err)
+		return err;
+	for (word = strtok_r(text, "\n", &save); word; word = strtok_r(NULL, "\n", &save)) {
+		uint64_t pid;
+
+		/* 0: of another pid name space */
+		if (!parse_number(word, INT32_MAX, &pid))
+			fn((uint32_t)pid, data);
+	}
+	return 0;
+}
+
 void cgroup_remove(uint64_t id)
 {
 	char path[64];

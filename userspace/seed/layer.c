@@ -11,23 +11,8 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "handle.h"
 #include "seed.h"
-
-int handle_of(int fd, struct handle *h)
-{
-	_cleanup_free_ struct file_handle *fh = calloc(1, sizeof(*fh) + HANDLE_MAX);
-	int mnt;
-
-	if (!fh)
-		return -ENOMEM;
-	fh->handle_bytes = HANDLE_MAX;
-	if (name_to_handle_at(fd, "", fh, &mnt, AT_EMPTY_PATH) < 0)
-		return -errno;
-	h->type = fh->handle_type;
-	h->len = fh->handle_bytes;
-	memcpy(h->bytes, fh->f_handle, fh->handle_bytes);
-	return 0;
-}
 
 /**
  * layer_path - where a directory is in our mount name space

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
+#include "fault.h"
 #include "seed.h"
 
 /* requests in work; more wait in the module */
@@ -28,31 +29,6 @@ struct job {
 };
 
 static sem_t slots;
-
-int note_fail(struct note *note, int err, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(note->text, sizeof(note->text), format, args);
-	va_end(args);
-	return err > 0 ? -err : -EIO;
-}
-
-void say(const char *format, ...)
-{
-	char line[1024];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
-	va_end(args);
-	/* what a path may contain must not end the line */
-	for (char *p = line; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 127)
-			*p = '?';
-	fprintf(stderr, "%s\n", line);
-}
 
 static void *work(void *data)
 {
@@ -172,6 +148,10 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && !strcmp(argv[1], "--version")) {
 		printf("seed %s, ABI %d\n", SEE_VERSION, SEE_ABI_VERSION);
+		return 0;
+	}
+	if (argc == 2 && !strcmp(argv[1], "--faults")) {
+		fault_list();
 		return 0;
 	}
 	if (argc != 1) {

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "handle.h"
 #include "seed.h"
 
 /* one descriptor for each layer, -1 for none */

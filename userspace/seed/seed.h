@@ -13,6 +13,18 @@
  * access.c   who may cover what
  * cgroup.c   processes of a SEE
  * trash.c    disposal
+ * log.c      messages
+ *
+ * Commits; what is needed at boot is in see-recover, too:
+ *
+ * plan.c     the steps in memory
+ * journal.c  the same on disk (journal.h is the format); crc.c
+ * recover.c  taking back and finishing, whatever interrupted it
+ * host.c     taking a step back with ordinary system calls; restore.c, an object
+ *            that was modified in place; attr.c, its attributes
+ * keep.c     what is not thrown away
+ * handle.c   objects by file handle
+ * fault.c    points at which a test can kill the daemon
  */
 #ifndef SEED_H
 #define SEED_H
@@ -26,6 +38,7 @@
 
 #define STATE_DIR	"/var/lib/see"
 #define STORE_NAME	".see"
+#define KEPT_NAME	"kept"
 #define GROUP_NAME	"see"
 
 /* why a request failed, for the client: what, on which path, why, what to do */
@@ -60,6 +73,20 @@ int store_each(void (*fn)(uint64_t id, int dir, void *data), void *data);
 /* directory @base, if it is a store of ours */
 int store_open_base(const char *base);
 
+/* the writable layers of @m, for a commit */
+struct plan;
+struct plan_layer;
+int store_plan_layers(const struct meta *m, struct plan *p);
+/* descriptor of BASE/PART */
+int store_open_part(const char *base, const char *part);
+/* undo-INDEX, new and empty */
+void store_undo_name(unsigned int index, char name[static 32]);
+int store_make_undo(const struct plan_layer *l);
+/* an empty private tree, where there is none */
+int store_new_tree(const char *base, const char *part, unsigned int index);
+/* BASE/PART/NAME goes to the trash, if it is there */
+int store_discard_entry(const char *base, const char *part, const char *name);
+
 /* trash.c: remove what lies in the trash of a store, now and in this thread */
 void trash_empty(const char *base);
 /* the same for every store there is on a mount */
@@ -67,7 +94,6 @@ void trash_empty_all(void);
 #define TRASH_PREFIX	"trash-"
 
 /* layer.c */
-int handle_of(int fd, struct handle *h);
 int layer_mount(const struct meta *m, unsigned int index, const struct mount_table *mounts,
 		struct note *note);
 int layer_path(int fd, const struct mount_table *mounts, const struct mount_entry **mount,
@@ -85,6 +111,8 @@ int cgroup_join(uint64_t id, int pidfd, struct note *note);
 /* kill whoever is there and wait until nobody is */
 int cgroup_kill(uint64_t id);
 void cgroup_remove(uint64_t id);
+/* @fn for each process */
+int cgroup_pids(uint64_t id, void (*fn)(uint32_t pid, void *data), void *data);
 
 /* ops.c */
 void op_run(int dev, struct see_request *req);

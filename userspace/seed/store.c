@@ -4,7 +4,11 @@
  *
  *	/var/lib/see/next		the next id
  *	/var/lib/see/ID/meta		what there is to know of a SEE
+ *	/var/lib/see/ID/journal		there is a commit without a mark (journal.h)
+ *	/var/lib/see/ID/committed	there is a mark, and something left to do
  *	/var/lib/see/ID/INDEX/		private tree of a layer
+ *	/var/lib/see/ID/undo-INDEX/	pre-images of a commit
+ *	/var/lib/see/kept/ID/		what a commit did not throw away (keep.h)
  *	MOUNTPOINT/.see/ID-CREATED/INDEX/	the same on another file system,
  *				which may know another machine's SEEs, too
  *	.../trash-*			to be removed
@@ -22,6 +26,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "plan.h"
 #include "seed.h"
 
 #define STORE_XATTR	"trusted.see.store"
@@ -329,6 +334,78 @@ static int open_fs_root(const struct mount_table *mounts, const struct mount_ent
 	return -ENOENT;
 }
 
+/* ---- what a commit makes beside a private tree, and gives up ---- */
+
+int store_plan_layers(const struct meta *m, struct plan *p)
+{
+	char part[48];
+
+	for (unsigned int i = 0; i < m->nlayers; i++) {
+		const struct meta_layer *l = &m->layer[i];
+		int err;
+
+		if (!(l->flags & SEE_LAYER_WRITE))
+			continue;
+		part_name(m, l->base, part);
+		err = plan_add_layer(p, i, l, part);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int store_open_part(const char *base, const char *part)
+{
+	_cleanup_close_ int fd = store_open_base(base);
+	int dir;
+
+	if (fd < 0)
+		return fd;
+	dir = openat(fd, part, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return dir < 0 ? -errno : dir;
+}
+
+void store_undo_name(unsigned int index, char name[static 32])
+{
+	snprintf(name, 32, "undo-%u", index);
+}
+
+static int make_empty(const char *base, const char *part, const char *name)
+{
+	_cleanup_close_ int dir = store_open_part(base, part);
+	int fd;
+
+	if (dir < 0)
+		return dir;
+	if (mkdirat(dir, name, 0700) < 0 || fsync(dir) < 0)
+		return -errno;
+	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? -errno : fd;
+}
+
+int store_make_undo(const struct plan_layer *l)
+{
+	char name[32];
+	int err;
+
+	store_undo_name(l->index, name);
+	err = store_discard_entry(l->base, l->part, name);
+	return err ? err : make_empty(l->base, l->part, name);
+}
+
+int store_new_tree(const char *base, const char *part, unsigned int index)
+{
+	char name[16];
+	int fd;
+
+	snprintf(name, sizeof(name), "%u", index);
+	fd = make_empty(base, part, name);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
 static int make_tree(int base, const char *name, unsigned int index)
 {
 	_cleanup_close_ int dir = -1;
@@ -411,23 +488,42 @@ int store_open_tree(const struct meta *m, unsigned int index)
 
 /* ---- removal ---- */
 
-static int discard_in(const char *where, const char *name)
+/* @name of @dir, which is @base or in it, becomes trash of @base named after @what */
+static int discard_from(int base, int dir, const char *name, const char *what)
 {
-	_cleanup_close_ int base = store_open_base(where);
-	char trash[80];
+	char trash[128];
 
-	if (base < 0)
-		return base;
 	for (unsigned int i = 0; i < 1000; i++) {
-		snprintf(trash, sizeof(trash), TRASH_PREFIX "%s-%u", name, i);
-		if (!renameat2(base, name, base, trash, RENAME_NOREPLACE))
-			return fsync(base) < 0 ? -errno : 0;
+		snprintf(trash, sizeof(trash), TRASH_PREFIX "%s-%u", what, i);
+		if (!renameat2(dir, name, base, trash, RENAME_NOREPLACE))
+			return fsync(base) < 0 || fsync(dir) < 0 ? -errno : 0;
 		if (errno == ENOENT)
 			return 0;
 		if (errno != EEXIST)
 			return -errno;
 	}
 	return -EEXIST;
+}
+
+static int discard_in(const char *where, const char *name)
+{
+	_cleanup_close_ int base = store_open_base(where);
+
+	return base < 0 ? base : discard_from(base, base, name, name);
+}
+
+int store_discard_entry(const char *base, const char *part, const char *name)
+{
+	_cleanup_close_ int store = store_open_base(base), dir = -1;
+	char what[96];
+
+	if (store < 0)
+		return store;
+	dir = openat(store, part, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir < 0)
+		return -errno;
+	snprintf(what, sizeof(what), "%.47s-%.31s", part, name);
+	return discard_from(store, dir, name, what);
 }
 
 int store_discard(uint64_t id, const struct meta *m)

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0
+/* recover.c - taking back and finishing commits: the order of what is done */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "fault.h"
+#include "recover.h"
+#include "seed.h"
+
+/* ---- life ---- */
+
+void recover_begin(struct recovery *r, uint64_t see, int dir, int state, int dev)
+{
+	memset(r, 0, sizeof(*r));
+	memset(r->part, -1, sizeof(r->part));
+	r->see = see;
+	r->dir = dir;
+	r->dev = dev;
+	r->keep = (struct keeper) { .state = state, .see = see };
+}
+
+static void close_parts(struct recovery *r)
+{
+	for (unsigned int i = 0; i < SEE_LAYERS_MAX; i++)
+		close_fd(&r->part[i]);
+}
+
+void recover_end(struct recovery *r)
+{
+	close_parts(r);
+	plan_free(&r->plan);
+	free(r->lost);
+	r->lost = NULL;
+}
+
+int recover_open(struct recovery *r)
+{
+	close_parts(r);
+	r->keep.time = r->plan.time;
+	for (unsigned int i = 0; i < r->plan.nlayers; i++) {
+		const struct plan_layer *l = &r->plan.layer[i];
+
+		r->part[i] = store_open_part(l->base, l->part);
+		if (r->part[i] < 0) {
+			say("SEE %ju: %s/%s, where what is needed for %s lies, cannot be opened: %s; mount its file system",
+			    (uintmax_t)r->see, l->base, l->part, l->path, strerror(-r->part[i]));
+			return r->part[i];
+		}
+	}
+	return 0;
+}
+
+int recover_sync(struct recovery *r)
+{
+	for (unsigned int i = 0; i < r->plan.nlayers; i++)
+		if (syncfs(r->part[i]) < 0)
+			return -errno;
+	return 0;
+}
+
+/* ---- back ---- */
+
+static int module_take_back(struct recovery *r, const struct plan_step *s, unsigned int *conflict)
+{
+	int err = see_commit_step(r->dev, r->see, s->see->step, SEE_ACTION_TAKE_BACK, conflict);
+
+	switch (err) {
+	case -ENOENT:
+	case -EEXIST:
+	case -ENOTDIR:
+	case -ENOTEMPTY:
+		/* a directory that the host removed, or something in the place of another */
+		*conflict = err == -ENOENT ? SEE_CONFLICT_GONE : SEE_CONFLICT_NAME;
+		return -ESTALE;
+	}
+	return err;
+}
+
+const struct recover_ops recover_by_module = { .take_back = module_take_back };
+
+/* the host's stays; what was there before the commit must not be lost */
+static int leave_torn(struct recovery *r, const struct plan_step *s, unsigned int conflict)
+{
+	int err = host_keep_old(r, s, "torn");
+
+	if (err)
+		return err;
+	r->torn++;
+	r->lost[s->see->step] = true;
+	if (r->tell)
+		r->tell(s, conflict, r->data);
+	return 0;
+}
+
+int recover_take_back(struct recovery *r, const struct recover_ops *ops)
+{
+	free(r->lost);
+	r->lost = calloc(r->plan.nsteps + 1, sizeof(*r->lost));
+	if (!r->lost)
+		return -ENOMEM;
+	for (size_t i = r->plan.nsteps; i--;) {
+		const struct plan_step *s = &r->plan.step[i];
+		unsigned int conflict = 0;
+		int err = fault("recover.step", i);
+
+		if (!err)
+			err = ops->take_back(r, s, &conflict);
+		if (err == -ESTALE)
+			err = leave_torn(r, s, conflict);
+		if (!err)
+			err = fault("recover.after-step", i);
+		if (err) {
+			say("SEE %ju: /%s cannot be taken back: %s", (uintmax_t)r->see,
+			    step_text(s, SEE_TEXT_PATH), strerror(-err));
+			return err;
+		}
+	}
+	if (ops->finish) {
+		int err = ops->finish(r);
+
+		if (err)
+			return err;
+	}
+	return recover_sync(r);
+}
+
+/* ---- cleaning up ---- */
+
+int recover_drop_undo(struct recovery *r)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; i < r->plan.nlayers; i++) {
+		const struct plan_layer *l = &r->plan.layer[i];
+		char name[32];
+		int err = fault("cleanup.undo", l->index);
+
+		store_undo_name(l->index, name);
+		if (!err)
+			err = store_discard_entry(l->base, l->part, name);
+		if (err)
+			ret = err;
+	}
+	return ret;
+}
+
+static int keep_displaced(struct recovery *r)
+{
+	for (size_t i = 0; i < r->plan.nsteps; i++) {
+		const struct plan_step *s = &r->plan.step[i];
+		int err = 0;
+
+		if (s->see->conflict)
+			err = fault("cleanup.keep", i);
+		if (!err && s->see->conflict)
+			err = host_keep_old(r, s, "displaced");
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/*
+ * Which of both trees is there is not known after an interruption: the new one is
+ * replaced, too, then.
+ */
+static int renew_trees(struct recovery *r)
+{
+	for (unsigned int i = 0; i < r->plan.nlayers; i++) {
+		const struct plan_layer *l = &r->plan.layer[i];
+		char name[16];
+		int err = fault("cleanup.tree", l->index);
+
+		snprintf(name, sizeof(name), "%u", l->index);
+		if (!err)
+			err = store_discard_entry(l->base, l->part, name);
+		if (!err)
+			err = fault("cleanup.between", l->index);
+		if (!err)
+			err = store_new_tree(l->base, l->part, l->index);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int recover_clean(struct recovery *r)
+{
+	int err = keep_displaced(r);
+
+	if (!err)
+		err = renew_trees(r);
+	if (!err)
+		err = recover_drop_undo(r);
+	if (!err)
+		err = fault("cleanup.before-remove", 0);
+	if (!err)
+		err = journal_remove(r->dir);
+	return err ? err : fault("cleanup.after-remove", 0);
+}
+
+/* ---- what an interruption left ---- */
+
+/* does the module still have the commit? */
+static int in_module(struct recovery *r, bool *has)
+{
+	_cleanup_(plan_free) struct plan p = {};
+	int err = r->dev < 0 ? -ENOENT : plan_read(&p, r->dev, r->see);
+
+	*has = !err;
+	if (err && err != -ENOENT)
+		return err;
+	if (!err && r->plan.nsteps && p.nsteps != r->plan.nsteps) {
+		say("SEE %ju: its journal is not that of the commit which the kernel has",
+		    (uintmax_t)r->see);
+		return -EUCLEAN;
+	}
+	return 0;
+}
+
+static int end_in_module(struct recovery *r, bool has)
+{
+	int err = has ? see_commit_end(r->dev, r->see, SEE_END_RELOAD) : 0;
+
+	return err == -ENOENT ? 0 : err;
+}
+
+static int finish_marked(struct recovery *r)
+{
+	bool has;
+	int err = in_module(r, &has);
+
+	if (!err)
+		err = end_in_module(r, has);
+	if (!err)
+		err = recover_open(r);
+	if (!err)
+		err = recover_clean(r);
+	if (!err)
+		say("SEE %ju: its commit was complete; cleaned up", (uintmax_t)r->see);
+	return err;
+}
+
+static int take_back_unmarked(struct recovery *r)
+{
+	bool has;
+	int err = in_module(r, &has);
+
+	if (!err)
+		err = recover_open(r);
+	if (!err)
+		err = recover_take_back(r, has ? &recover_by_module : &recover_by_host);
+	if (!err)
+		err = fault("recover.before-remove", 0);
+	if (!err)
+		err = journal_remove(r->dir);
+	if (!err)
+		err = fault("recover.after-remove", 0);
+	if (!err)
+		err = end_in_module(r, has);
+	if (err)
+		return err;
+	say("SEE %ju: its commit was interrupted; taken back%s", (uintmax_t)r->see,
+	    r->torn ? " but for what is in " STATE_DIR "/" KEPT_NAME : "");
+	/* what is left of it does no harm, and goes at the next start */
+	(void)recover_drop_undo(r);
+	return 0;
+}
+
+/* a commit that did nothing yet */
+static int drop_unjournaled(struct recovery *r, const struct meta *m)
+{
+	bool has;
+	int err = in_module(r, &has);
+
+	if (!err)
+		err = end_in_module(r, has);
+	if (!err)
+		err = journal_remove(r->dir);
+	/* its file system may not be there now: what is left does no harm */
+	if (!err && m && !store_plan_layers(m, &r->plan))
+		(void)recover_drop_undo(r);
+	return err ? err : -ENOENT;
+}
+
+static int journal_trouble(const struct recovery *r, const char *name, int err)
+{
+	say("SEE %ju: " STATE_DIR "/%ju/%s %s; see Documentation/journal.rst before you remove it",
+	    (uintmax_t)r->see, (uintmax_t)r->see, name,
+	    err == -EBADMSG ? "is damaged" : err == -EOPNOTSUPP ?
+	    "is of a newer version: install that again" : strerror(-err));
+	return err == -EBADMSG ? -EUCLEAN : err;
+}
+
+int recover_see(struct recovery *r, const struct meta *m)
+{
+	int err = journal_read(r->dir, JOURNAL_MARK, &r->plan);
+
+	if (!err)
+		return r->plan.see == r->see ? finish_marked(r) : journal_trouble(r, JOURNAL_MARK, -EBADMSG);
+	plan_free(&r->plan);
+	if (err != -ENOENT)
+		return journal_trouble(r, JOURNAL_MARK, err == -ENODATA ? -EBADMSG : err);
+	err = journal_read(r->dir, JOURNAL_NAME, &r->plan);
+	if (!err)
+		return r->plan.see == r->see ? take_back_unmarked(r) : journal_trouble(r, JOURNAL_NAME, -EBADMSG);
+	plan_free(&r->plan);
+	/* one that was not complete was not acted upon */
+	if (err != -ENOENT && err != -ENODATA)
+		return journal_trouble(r, JOURNAL_NAME, err);
+	return drop_unjournaled(r, m);
+}
