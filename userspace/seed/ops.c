@@ -11,8 +11,10 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "commit.h"
+#include "fault.h"
 #include "handle.h"
-#include "seed.h"
+#include "recover.h"
 
 /* one descriptor for each layer, -1 for none */
 struct mounts {
@@ -208,10 +210,41 @@ static int op_create(int dev, const struct see_request *req, struct see_reply *r
 	return err;
 }
 
+/* ---- what a commit left ---- */
+
+static bool commit_pending(int dir)
+{
+	return !faccessat(dir, JOURNAL_NAME, F_OK, 0) || !faccessat(dir, JOURNAL_MARK, F_OK, 0);
+}
+
+static int recover(int dev, uint64_t id, int dir, const struct meta *m)
+{
+	_cleanup_close_ int state = store_open_base(STATE_DIR);
+	struct recovery r;
+	int err;
+
+	if (state < 0)
+		return state;
+	recover_begin(&r, id, dir, state, dev);
+	err = recover_see(&r, m);
+	recover_end(&r);
+	return err == -ENOENT ? 0 : err;
+}
+
+/* an interrupted commit comes before anything else that is done with a SEE */
+static int recover_pending(int dev, uint64_t id, int dir, const struct meta *m, struct note *note)
+{
+	int err = dir >= 0 && commit_pending(dir) ? recover(dev, id, dir, m) : 0;
+
+	return err ? note_fail(note, EUCLEAN,
+			       "an interrupted commit of the SEE cannot be finished: %s; journalctl -u seed has more",
+			       strerror(-err)) : 0;
+}
+
 /* ---- load, mount, join ---- */
 
 /* the SEE's directory, locked, and what is in it */
-static int find(uint64_t id, struct meta *m, int *dir, struct note *note)
+static int find(int dev, uint64_t id, struct meta *m, int *dir, struct note *note)
 {
 	int err;
 
@@ -227,7 +260,7 @@ static int find(uint64_t id, struct meta *m, int *dir, struct note *note)
 				 strerror(-err));
 	if (m->aborting)
 		return note_fail(note, ENOENT, "the SEE is being aborted");
-	return 0;
+	return recover_pending(dev, id, *dir, m, note);
 }
 
 static int op_load(int dev, const struct see_request *req, const struct meta *m,
@@ -319,7 +352,10 @@ static int op_abort(int dev, uint64_t id, struct see_reply *reply, struct note *
 	/* what is not there, or cannot be read, can be thrown away all the same */
 	if (dir >= 0 && store_load(dir, m))
 		meta_free(m);
-	err = abort_see(dev, id, dir, m, note);
+	/* but not the pre-images of what the host is to get back */
+	err = recover_pending(dev, id, dir, m->nlayers ? m : NULL, note);
+	if (!err)
+		err = abort_see(dev, id, dir, m, note);
 	close_fd(&dir);
 	if (!err) {
 		if (reply)
@@ -340,6 +376,37 @@ void op_finish_abort(int dev, uint64_t id)
 		say("SEE %ju: abort finished", (uintmax_t)id);
 }
 
+/* ---- commit ---- */
+
+/* answers by itself if there is an outcome, before the trash is emptied */
+static int op_commit(int dev, const struct see_request *req, struct see_reply *reply,
+		     struct note *note)
+{
+	_cleanup_free_ struct meta *m = calloc(1, sizeof(*m));
+	_cleanup_close_ int dir = -1, state = -1;
+	int err;
+
+	if (!m)
+		return note_fail(note, ENOMEM, "out of memory");
+	state = store_open_base(STATE_DIR);
+	if (state < 0)
+		err = note_fail(note, -state, STATE_DIR ": %s", strerror(-state));
+	else
+		err = find(dev, req->see, m, &dir, note);
+	if (!err)
+		err = commit_run(dev, req, m, dir, state, reply, note);
+	close_fd(&dir);
+	if (!err) {
+		memcpy(reply->message, note->text, sizeof(reply->message));
+		(void)see_reply(dev, reply);
+		(void)fault("commit.after-answer", 0);
+	}
+	/* also if it failed: pre-images may have been made */
+	empty_trash_of(m);
+	meta_free(m);
+	return err;
+}
+
 /* ---- all of them ---- */
 
 static int op_on_see(int dev, const struct see_request *req, struct see_reply *reply,
@@ -351,7 +418,7 @@ static int op_on_see(int dev, const struct see_request *req, struct see_reply *r
 
 	if (!m)
 		return note_fail(note, ENOMEM, "out of memory");
-	ret = find(req->see, m, &dir, note);
+	ret = find(dev, req->see, m, &dir, note);
 	if (!ret) {
 		switch (req->op) {
 		case SEE_OP_LOAD:
@@ -363,6 +430,9 @@ static int op_on_see(int dev, const struct see_request *req, struct see_reply *r
 			break;
 		case SEE_OP_JOIN:
 			ret = op_join(req, note);
+			break;
+		case SEE_OP_REVERT:
+			ret = revert_run(dev, req, m, reply, note);
 			break;
 		}
 	}
@@ -398,7 +468,12 @@ void op_run(int dev, struct see_request *req)
 	case SEE_OP_LOAD:
 	case SEE_OP_MOUNT:
 	case SEE_OP_JOIN:
+	case SEE_OP_REVERT:
 		err = op_on_see(dev, req, &reply, &note);
+		break;
+	case SEE_OP_COMMIT:
+		err = op_commit(dev, req, &reply, &note);
+		answered = !err;
 		break;
 	case SEE_OP_ABORT:
 		err = op_abort(dev, req->see, &reply, &note);
@@ -415,7 +490,7 @@ void op_run(int dev, struct see_request *req)
 	}
 	if (!answered && req->id) {
 		reply.result = err;
-		if (err)
+		if (err && req->op == SEE_OP_MOUNT)
 			reply.fd = -1;
 		memcpy(reply.message, note.text, sizeof(reply.message));
 		(void)see_reply(dev, &reply);
@@ -446,6 +521,10 @@ static void start_one(uint64_t id, int dir, void *data)
 	} else if (m->id != id) {
 		say(STATE_DIR "/%ju/meta is that of SEE %ju", (uintmax_t)id, (uintmax_t)m->id);
 	} else {
+		err = recover(dev, id, dir, m);
+		if (err)
+			say("SEE %ju (%s): an interrupted commit cannot be finished: %s", (uintmax_t)id,
+			    m->name, strerror(-err));
 		err = register_see(dev, m);
 		if (err)
 			say("SEE %ju (%s) cannot be registered: %s", (uintmax_t)id, m->name,

@@ -17,6 +17,9 @@
  *
  * Commits; what is needed at boot is in see-recover, too:
  *
+ * commit.c   the sequence
+ * revert.c   changes taken back in a SEE; paths.c, which
+ * report.c   why a commit did not happen; busy.c, who is in the way
  * plan.c     the steps in memory
  * journal.c  the same on disk (journal.h is the format); crc.c
  * recover.c  taking back and finishing, whatever interrupted it

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * busy.c - who is in the way of a commit
+ *
+ * Writers are found by the names that /proc/PID/fd tells, which costs one pass and
+ * cannot block; one that has only a mapping left, or another name of the file, is
+ * not found, and the report has no process then.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <fcntl.h>
+
+#include "attr.h"
+#include "busy.h"
+#include "handle.h"
+#include "seed.h"
+
+/* files that are looked for */
+#define WANTED_MAX	64
+
+static void add_process(uint32_t pid, void *data)
+{
+	struct see_problem p = { .why = SEE_PROBLEM_BUSY, .pid = pid };
+
+	(void)report_add(data, &p, "");
+}
+
+int busy_processes(uint64_t see, struct report *report)
+{
+	return cgroup_pids(see, add_process, report);
+}
+
+/* a file and who writes to it */
+struct wanted {
+	const struct plan_step *step;
+	uint32_t pid;
+	char path[4096];
+};
+
+/* the path of a step's object on the host; an empty one is never found */
+static void host_path(struct recovery *r, const struct plan_step *s, char *name, size_t size)
+{
+	unsigned int which = s->see->kind == SEE_STEP_EXCHANGE ? SEE_TEXT_OLD_KEY : SEE_TEXT_SRC_KEY;
+	_cleanup_close_ int fd = key_open(host_part(r, s), step_text(s, which), O_PATH);
+	ssize_t len = fd < 0 ? 0 : readlink(fd_path(fd).text, name, size - 1);
+
+	name[len < 0 ? 0 : len] = 0;
+}
+
+static bool writes(int proc, const char *pid, const char *fd)
+{
+	_cleanup_free_ char *text = NULL;
+	char name[64], *flags;
+
+	snprintf(name, sizeof(name), "%.20s/fdinfo/%.20s", pid, fd);
+	if (read_file(proc, name, 65536, &text, NULL))
+		return false;
+	flags = strstr(text, "flags:\t");
+	return flags && (strtoul(flags + 7, NULL, 8) & O_ACCMODE) != O_RDONLY;
+}
+
+static void look_at_fd(int proc, const char *pid, int dir, const char *fd, struct wanted *w,
+		       size_t n)
+{
+	char name[4096];
+	ssize_t len = readlinkat(dir, fd, name, sizeof(name) - 1);
+
+	if (len <= 0 || name[0] != '/')
+		return;
+	name[len] = 0;
+	for (size_t i = 0; i < n; i++)
+		if (!w[i].pid && !strcmp(w[i].path, name) && writes(proc, pid, fd))
+			w[i].pid = (uint32_t)strtoul(pid, NULL, 10);
+}
+
+static DIR *open_dir(int parent, const char *name)
+{
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!d && fd >= 0)
+		close(fd);
+	return d;
+}
+
+static void look_at_process(int proc, const char *pid, struct wanted *w, size_t n)
+{
+	_cleanup_dir_ DIR *d = NULL;
+	const struct dirent *e;
+	char name[32];
+
+	snprintf(name, sizeof(name), "%.20s/fd", pid);
+	d = open_dir(proc, name);
+	while (d && (e = readdir(d)))
+		if (e->d_name[0] != '.')
+			look_at_fd(proc, pid, dirfd(d), e->d_name, w, n);
+}
+
+static void find_writers(struct wanted *w, size_t n)
+{
+	_cleanup_dir_ DIR *proc = open_dir(-1, "/proc");
+	const struct dirent *e;
+
+	while (proc && (e = readdir(proc)))
+		if (e->d_name[0] >= '1' && e->d_name[0] <= '9')
+			look_at_process(dirfd(proc), e->d_name, w, n);
+}
+
+/* the first of the files that somebody writes to */
+static size_t list_files(struct recovery *r, struct wanted *w)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->plan.nsteps && n < WANTED_MAX; i++) {
+		const struct plan_step *s = &r->plan.step[i];
+
+		if (s->see->busy != ETXTBSY)
+			continue;
+		w[n].step = s;
+		w[n].pid = 0;
+		host_path(r, s, w[n].path, sizeof(w[n].path));
+		n++;
+	}
+	return n;
+}
+
+int busy_steps(struct recovery *r, struct report *report)
+{
+	_cleanup_free_ struct wanted *w = calloc(WANTED_MAX, sizeof(*w));
+	size_t n = w ? list_files(r, w) : 0;
+	int err = w ? 0 : -ENOMEM;
+
+	if (n)
+		find_writers(w, n);
+	for (size_t i = 0, at = 0; !err && i < r->plan.nsteps; i++) {
+		const struct plan_step *s = &r->plan.step[i];
+		struct see_problem p = {
+			.why = SEE_PROBLEM_BUSY, .layer = s->see->layer, .error = s->see->busy,
+		};
+
+		if (at < n && w[at].step == s)
+			p.pid = w[at++].pid;
+		if (s->see->busy)
+			err = report_add(report, &p, step_text(s, SEE_TEXT_PATH));
+	}
+	return err;
+}
