@@ -191,7 +191,8 @@ static int see_tx_admit_victim(struct see_tx *tx, struct see_tx_step *st,
 		return -EBUSY;
 	if (d_is_dir(victim))
 		return 0;
-	if (d_is_reg(victim)) {
+	/* what is to be modified as well lives on by other names, for who writes to it */
+	if (d_is_reg(victim) && !xa_load(&tx->modified, (unsigned long)inode)) {
 		if (see_tx_deny(inode)) {
 			ihold(inode);
 			st->denying = inode;

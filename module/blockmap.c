@@ -243,6 +243,20 @@ bool see_map_extent(struct see_data *data, pgoff_t from, struct see_run *run)
 	return true;
 }
 
+/**
+ * see_map_whole - is there nothing of the host's in a file?
+ * @data: of the file, written back
+ */
+bool see_map_whole(struct see_data *data)
+{
+	pgoff_t end = DIV_ROUND_UP_ULL(data->limit, PAGE_SIZE), at = 0;
+	struct see_run run = {};
+
+	while (at < end && see_map_extent(data, at, &run) && run.first == at)
+		at = run.end;
+	return at >= end;
+}
+
 /* the first of @chunk's bits from @bit to @end that is private, or is not */
 static unsigned int see_chunk_next(const struct see_chunk *chunk, unsigned int bit,
 				   unsigned int end, bool private)

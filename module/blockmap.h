@@ -135,6 +135,7 @@ int see_map_start(struct inode *inode);
 loff_t see_map_limit(struct inode *inode);
 enum see_state see_map_durable(struct see_data *data, pgoff_t block);
 bool see_map_private(struct see_data *data, pgoff_t block);
+bool see_map_whole(struct see_data *data);
 bool see_map_extent(struct see_data *data, pgoff_t from, struct see_run *run);
 bool see_map_placed(struct see_data *data, pgoff_t block);
 loff_t see_map_run(struct inode *inode, loff_t pos, loff_t end, bool *host);

@@ -43,6 +43,7 @@ struct see_tx *see_tx_new(unsigned int nlayers, const struct cred *caller, u32 c
 	mutex_init(&tx->lock);
 	xa_init(&tx->touched);
 	xa_init(&tx->again);
+	xa_init(&tx->modified);
 	INIT_LIST_HEAD(&tx->locks);
 	tx->nlayers = nlayers;
 	tx->criterion = criterion;
@@ -92,6 +93,7 @@ void see_tx_free(struct see_tx *tx)
 	xa_for_each(&tx->again, i, d)
 		dput(d);
 	xa_destroy(&tx->again);
+	xa_destroy(&tx->modified);
 	for (i = 0; i < tx->nlayers; i++) {
 		path_put(&tx->layer[i].undo);
 		path_put(&tx->layer[i].caller);

@@ -137,6 +137,7 @@ struct see_touched {
  * @touched: by host inode, struct see_touched
  * @again: by inode of the SEE or of the host, the directory that was made again in
  *	   place of one that the host or a step of ours removed
+ * @modified: host inodes that a step MODIFY is about
  * @locks: on the host, for those that the SEE took
  * @layer: the layers
  */
@@ -152,6 +153,7 @@ struct see_tx {
 	struct see_tx_step **step;
 	struct xarray touched;
 	struct xarray again;
+	struct xarray modified;
 	struct list_head locks;
 	struct see_tx_layer layer[];
 };

@@ -384,7 +384,7 @@ static int see_kept_data(struct see_tx *tx, struct see_tx_step *st)
 		goto out_from;
 	}
 	/* bytes that were never copied are lost, and nobody's to invent */
-	err = !data || data->limit ? -EIO : see_put_data(st, from, to, buf);
+	err = data && see_map_whole(data) ? see_put_data(st, from, to, buf) : -EIO;
 	fput(to);
 out_from:
 	fput(from);

@@ -371,14 +371,34 @@ static int see_tx_source(struct see_tx *tx, struct see_tx_step *st,
 	return err;
 }
 
+/* the host made a name again that it had dropped: it will do for a directory */
+static int see_tx_put_again(struct see_tx *tx, struct see_changes *c,
+			    const struct see_found *f)
+{
+	struct see_tx_step *st;
+
+	/* who forces has nothing to do here, the others a conflict */
+	if (see_tx_forces(tx) && S_ISDIR(f->new.mode))
+		return see_tx_again(tx, f->object, f->host);
+	st = see_tx_add(tx, c->index, f);
+	if (IS_ERR(st))
+		return PTR_ERR(st);
+	if (!S_ISDIR(f->new.mode))
+		st->busy = -EISDIR;
+	return 0;
+}
+
 /* a born object, a link to a file, or what the host dropped */
 static int see_tx_put(struct see_tx *tx, struct see_changes *c, const struct see_found *f)
 {
 	bool kept = f->what & SEE_CHANGE_NAME_KEPT;
-	struct see_tx_step *st = see_tx_add(tx, c->index, f);
 	struct dentry *host = f->host;
+	struct see_tx_step *st;
 	int err;
 
+	if (kept && host && d_is_dir(host))
+		return see_tx_put_again(tx, c, f);
+	st = see_tx_add(tx, c->index, f);
 	if (IS_ERR(st))
 		return PTR_ERR(st);
 	st->kind = SEE_STEP_RENAME;
@@ -391,14 +411,6 @@ static int see_tx_put(struct see_tx *tx, struct see_changes *c, const struct see
 	if (err)
 		return err;
 	if (host && d_is_dir(host)) {
-		if (kept) {
-			/* the host made it again: it will do for a directory */
-			st->kind = 0;
-			st->prepare = SEE_PREPARE_NOTHING;
-			if (!S_ISDIR(f->new.mode))
-				st->busy = -EISDIR;
-			return st->busy ? 0 : see_tx_again(tx, f->object, host);
-		}
 		st->phase = SEE_PHASE_PLACE;
 		if (!see_tx_is_placed(c->layer->sb, host))
 			err = see_tx_rmdir(tx, c, f, host, true);
@@ -524,7 +536,9 @@ static int see_tx_modify(struct see_tx *tx, struct see_changes *c,
 	if ((f->what & SEE_CHANGE_DATA) && atomic_read(&d_inode(lower)->i_writecount))
 		st->busy = -ETXTBSY;
 	see_tx_name_undo(tx, st, &st->dst);
-	return see_tx_sample(tx, st, lower);
+	err = xa_err(xa_store(&tx->modified, (unsigned long)d_inode(lower), xa_mk_value(1),
+			      GFP_KERNEL_ACCOUNT));
+	return err ?: see_tx_sample(tx, st, lower);
 }
 
 /* ---- the list ---- */
@@ -537,7 +551,8 @@ static int see_tx_name_change(struct see_tx *tx, struct see_changes *c,
 	if (f->what & SEE_CHANGE_NAME_REMOVED) {
 		if (!f->host) {
 			/* the host removed it, too: only the conflict is left to tell */
-			st = f->conflict ? see_tx_add(tx, c->index, f) : NULL;
+			st = f->conflict && !see_tx_forces(tx) ?
+				see_tx_add(tx, c->index, f) : NULL;
 			return PTR_ERR_OR_ZERO(st);
 		}
 		if (!d_is_dir(f->host))
@@ -633,6 +648,8 @@ static int see_tx_lock(struct see_tx *tx, struct see_changes *c, struct inode *i
 	kfree(buf);
 	if (IS_ERR(st))
 		return PTR_ERR(st);
+	ihold(see_lower_inode(inode));
+	st->src.inode = see_lower_inode(inode);
 	st->busy = -EAGAIN;
 	return 0;
 }

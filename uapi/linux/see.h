@@ -378,7 +378,8 @@ struct see_commit {
  * @why: SEE_PROBLEM_*
  * @layer: index of the layer
  * @conflict: CONFLICT, TORN: SEE_CONFLICT_*
- * @error: DENIED, FAILED: an errno, positive
+ * @error: DENIED, FAILED, BUSY: an errno, positive; BUSY: ETXTBSY open for writing,
+ *	   EAGAIN locked, EBUSY mounted, 0 the SEE as a whole
  * @pid: BUSY: a process, in the daemon's pid name space; 0 if none is known
  * @path_len: bytes of @path without the NUL
  * @path: relative to the layer's root; empty if it is about the SEE as a whole

@@ -236,11 +236,15 @@ static void print_host(FILE *out, const struct problem *p)
 
 static void print_user(FILE *out, const struct problem *p)
 {
+	if (p->error == EAGAIN)
+		fputs("locked on the host, as the SEE had it; ", out);
 	if (p->pid)
 		fprintf(out, "process %u%s%s%s uses it", p->pid, p->command ? " (" : "",
 			p->command ? quote(p->command) : "", p->command ? ")" : "");
+	else if (p->error == EBUSY)
+		fputs("something is mounted on it", out);
 	else if (p->path)
-		fputs("the host has it open, or something is mounted on it", out);
+		fputs("the host has it open", out);
 	else
 		fputs("somebody uses it", out);
 }

@@ -106,7 +106,7 @@ static void find_writers(struct wanted *w, size_t n)
 			look_at_process(dirfd(proc), e->d_name, w, n);
 }
 
-/* the first of the files that somebody writes to */
+/* the first of the files that somebody writes to, or has a write lock on */
 static size_t list_files(struct recovery *r, struct wanted *w)
 {
 	size_t n = 0;
@@ -114,7 +114,7 @@ static size_t list_files(struct recovery *r, struct wanted *w)
 	for (size_t i = 0; i < r->plan.nsteps && n < WANTED_MAX; i++) {
 		const struct plan_step *s = &r->plan.step[i];
 
-		if (s->see->busy != ETXTBSY)
+		if (s->see->busy != ETXTBSY && s->see->busy != EAGAIN)
 			continue;
 		w[n].step = s;
 		w[n].pid = 0;
