@@ -408,7 +408,8 @@ int see_install_kept(struct see_tx *tx, struct see_tx_step *st)
 	struct qstr name;
 	int err;
 
-	err = see_keep(inode);
+	/* of one that went while nobody looked there is what there is */
+	err = see_lower_inode(inode) ? see_keep(inode) : see_persist(inode);
 	if (err)
 		return err;
 	object = see_priv(inode);

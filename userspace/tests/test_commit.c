@@ -154,7 +154,7 @@ static void text(void)
 	static const char want[] =
 		"busy     SEE x: process 7 (a\\033b) uses it\n"
 		"denied   /a: you may not do that on the host: Permission denied\n"
-		"busy     /a: the host has it open, or something is mounted on it\n"
+		"busy     /a: the host has it open\n"
 		"conflict /a/\\033[2J: the host has something else there; now a file, 0644 1:2, 40 bytes, of 1970-01-02 00:00:00\n"
 		"conflict /a-b: the host removed it\n"
 		"failed   /z: No space left on device\n"
