@@ -502,29 +502,41 @@ void op_run(int dev, struct see_request *req)
 
 /* ---- start ---- */
 
-static void start_one(uint64_t id, int dir, void *data)
+/* what is not a SEE any more, or not yet, or cannot be told */
+static void start_without_meta(uint64_t id, int err)
 {
-	_cleanup_free_ struct meta *m = calloc(1, sizeof(*m));
-	int dev = *(int *)data, err;
-
-	if (!m)
-		return;
-	err = store_load(dir, m);
 	if (err == -ENOENT) {
 		/* it was not finished */
 		err = store_discard(id, NULL);
 		say("SEE %ju was not finished: %s", (uintmax_t)id,
 		    err ? strerror(-err) : "removed");
-	} else if (err) {
+	} else {
 		say(STATE_DIR "/%ju/meta cannot be used: %s; remove the directory by hand, or restore it",
 		    (uintmax_t)id, err == -EBADMSG ? "damaged" : strerror(-err));
-	} else if (m->id != id) {
+	}
+}
+
+static void start_one(uint64_t id, int dir, void *data)
+{
+	_cleanup_free_ struct meta *m = calloc(1, sizeof(*m));
+	int dev = *(int *)data, err, bad;
+
+	if (!m)
+		return;
+	err = store_load(dir, m);
+	if (!err && m->id != id) {
 		say(STATE_DIR "/%ju/meta is that of SEE %ju", (uintmax_t)id, (uintmax_t)m->id);
-	} else {
-		err = recover(dev, id, dir, m);
-		if (err)
-			say("SEE %ju (%s): an interrupted commit cannot be finished: %s", (uintmax_t)id,
-			    m->name, strerror(-err));
+		meta_free(m);
+		return;
+	}
+	/* a journal has what is needed without a meta file */
+	bad = recover(dev, id, dir, err ? NULL : m);
+	if (bad)
+		say("SEE %ju: an interrupted commit cannot be finished: %s", (uintmax_t)id,
+		    strerror(-bad));
+	if (err && !bad)
+		start_without_meta(id, err);
+	if (!err) {
 		err = register_see(dev, m);
 		if (err)
 			say("SEE %ju (%s) cannot be registered: %s", (uintmax_t)id, m->name,
