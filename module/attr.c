@@ -19,6 +19,7 @@
 #include "lookup.h"
 #include "lower.h"
 #include "names.h"
+#include "quota.h"
 
 /* the object whose xattrs and ACLs count */
 static struct dentry *see_real(const struct inode *inode)
@@ -180,6 +181,8 @@ static int see_setattr_born(struct inode *inode, struct iattr *attr)
 	if (attr->ia_valid & ATTR_SIZE)
 		put_write_access(d_inode(priv));
 	see_copyattr(inode);
+	if (attr->ia_valid & ATTR_SIZE)
+		see_quota_settle(inode);
 	return err;
 }
 
@@ -255,13 +258,17 @@ static int see_write_acl(struct inode *inode, struct dentry *dentry,
 						     XATTR_NAME_POSIX_ACL_DEFAULT;
 	bool born = see_test(inode, SEE_I_BORN);
 	umode_t mode = inode->i_mode;
+	struct see_layer *layer = see_layer(inode->i_sb);
 	struct posix_acl *copy = acl;
 	struct see_op op;
+	s64 before;
 	int err = 0;
 
 	if (type == ACL_TYPE_DEFAULT && !S_ISDIR(mode))
 		return acl ? -EACCES : 0;
-	if (!born)
+	if (acl)
+		err = see_space_check(layer, SEE_QUOTA_ROOM);
+	if (!err && !born)
 		err = see_touch(dentry);
 	if (err)
 		return err;
@@ -276,8 +283,13 @@ static int see_write_acl(struct inode *inode, struct dentry *dentry,
 		return err;
 	if (!born)
 		err = __see_persist(inode);
-	if (!err)
+	if (!err) {
+		before = see_quota_xattrs(layer, see_priv(inode));
 		err = see_vfs_set_acl(see_priv(inode), name, born ? acl : copy);
+		see_quota_charge(layer, see_quota_xattrs(layer, see_priv(inode)) -
+				 before);
+		see_quota_settle(inode);
+	}
 	if (!err && born) {
 		see_copyattr(inode);
 		/* set-gid goes by the caller's rights, not the mounter's */
@@ -352,32 +364,52 @@ static int see_xattr_get(const struct xattr_handler *handler,
 	return len;
 }
 
+/* @value is NULL to remove it */
+static int see_xattr_write(struct inode *inode, const char *name,
+			   const void *value, size_t size, int flags)
+{
+	struct see_layer *layer = see_layer(inode->i_sb);
+	struct dentry *priv = see_priv(inode);
+	s64 before = see_quota_xattrs(layer, priv);
+	int err;
+
+	if (value)
+		err = see_setxattr(priv, name, value, size, flags);
+	else
+		err = see_removexattr(priv, name);
+	see_quota_charge(layer, see_quota_xattrs(layer, priv) - before);
+	see_quota_settle(inode);
+	return err;
+}
+
 static int see_xattr_set(const struct xattr_handler *handler,
 			 struct mnt_idmap *idmap, struct dentry *dentry,
 			 struct inode *inode, const char *name,
 			 const void *value, size_t size, int flags)
 {
+	struct see_layer *layer = see_layer(inode->i_sb);
 	bool born = see_test(inode, SEE_I_BORN);
+	u64 room = value ? SEE_QUOTA_ROOM + size : 0;
 	struct see_op op;
-	int err = 0;
+	int err;
 
 	if (see_own_xattr(name))
 		return -EPERM;
+	err = see_quota_reserve(layer, room);
+	if (err)
+		return err;
 	if (value)
-		err = see_space_check(see_layer(inode->i_sb), size);
+		err = see_space_floor(layer, size);
 	if (!err && !born)
 		err = see_touch(dentry);
+	if (!err)
+		err = see_begin(inode->i_sb, &op);
 	if (err)
-		return err;
-	err = see_begin(inode->i_sb, &op);
-	if (err)
-		return err;
+		goto out;
 	if (!born)
 		err = __see_persist(inode);
-	if (!err && value)
-		err = see_setxattr(see_priv(inode), name, value, size, flags);
-	else if (!err)
-		err = see_removexattr(see_priv(inode), name);
+	if (!err)
+		err = see_xattr_write(inode, name, value, size, flags);
 	if (!err && !born) {
 		inode_set_ctime_current(inode);
 		set_bit(SEE_I_ATTRDIRTY, &see_i(inode)->flags);
@@ -385,6 +417,8 @@ static int see_xattr_set(const struct xattr_handler *handler,
 	}
 	see_end(&op);
 	see_copyattr(inode);
+out:
+	see_quota_release(layer, room);
 	return err;
 }
 

@@ -24,6 +24,7 @@
 
 #include "blockmap.h"
 #include "data.h"
+#include "quota.h"
 
 /* ---- struct see_data ---- */
 
@@ -83,6 +84,7 @@ struct see_chunk *see_chunk_get(struct see_data *data, pgoff_t block)
 		kvfree(chunk);
 		return xa_is_err(old) ? ERR_PTR(xa_err(old)) : old;
 	}
+	see_quota_charge(see_layer(data->inode->i_sb), SEE_MAP_RECORD);
 	return chunk;
 }
 
@@ -98,6 +100,7 @@ void see_data_free(struct see_data *data)
 
 	xa_for_each(&data->chunks, i, chunk) {
 		see_space_release(layer, bitmap_weight(chunk->pend, SEE_CHUNK), true);
+		see_quota_release(layer, SEE_MAP_RECORD);
 		kvfree(chunk);
 	}
 	xa_destroy(&data->chunks);
@@ -336,9 +339,15 @@ loff_t see_map_run(struct inode *inode, loff_t pos, loff_t end, bool *host)
  */
 int see_map_reserve(struct see_data *data, pgoff_t block)
 {
-	struct see_chunk *chunk = see_chunk_get(data, block);
+	struct see_chunk *chunk = see_chunk(data, block);
 	int err;
 
+	if (!chunk) {
+		err = see_quota_check(see_layer(data->inode->i_sb), SEE_MAP_RECORD);
+		if (err)
+			return err;
+		chunk = see_chunk_get(data, block);
+	}
 	if (IS_ERR(chunk))
 		return PTR_ERR(chunk);
 	if (see_map_placed(data, block))
@@ -381,15 +390,17 @@ void see_map_pend(struct see_data *data, pgoff_t block, bool reserved)
  * see_map_done - the block is in the private file
  * @data: of the file
  * @block: its folio is under writeback
+ *
+ * Return: whether space was reserved for it, which the caller settles.
  */
-void see_map_done(struct see_data *data, pgoff_t block)
+bool see_map_done(struct see_data *data, pgoff_t block)
 {
 	struct see_chunk *chunk = see_chunk(data, block);
 	unsigned int bit = block % SEE_CHUNK;
 	bool pending;
 
 	if (WARN_ON_ONCE(!chunk))
-		return;
+		return false;
 	spin_lock(&data->lock);
 	pending = test_and_clear_bit(bit, chunk->pend);
 	if (!pending && !test_bit(bit, chunk->data))
@@ -404,6 +415,7 @@ void see_map_done(struct see_data *data, pgoff_t block)
 	spin_unlock(&data->lock);
 	if (pending)
 		see_space_release(see_layer(data->inode->i_sb), 1, false);
+	return pending;
 }
 
 static unsigned int see_weight(const unsigned long *bits, unsigned int from,

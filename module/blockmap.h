@@ -142,7 +142,7 @@ loff_t see_map_run(struct inode *inode, loff_t pos, loff_t end, bool *host);
 int see_map_reserve(struct see_data *data, pgoff_t block);
 void see_map_unreserve(struct see_data *data);
 void see_map_pend(struct see_data *data, pgoff_t block, bool reserved);
-void see_map_done(struct see_data *data, pgoff_t block);
+bool see_map_done(struct see_data *data, pgoff_t block);
 int see_map_prepare_zero(struct see_data *data, pgoff_t first, pgoff_t end);
 void see_map_zero(struct see_data *data, pgoff_t first, pgoff_t end);
 pgoff_t see_map_next(struct see_data *data, pgoff_t block);

@@ -26,6 +26,7 @@
 #include "compat_data.h"
 #include "data.h"
 #include "inode.h"
+#include "quota.h"
 
 /* what the user's iocb asks for and the private file is to do */
 #define SEE_IOCB_FLAGS	(IOCB_DIRECT | IOCB_APPEND | IOCB_DSYNC | IOCB_SYNC)
@@ -148,11 +149,35 @@ static bool see_born_fills(struct file *file, loff_t pos, loff_t end)
 	return hole < end;
 }
 
+/* the least that a file system allocates at both ends of a range */
+#define SEE_BORN_ENDS	(2 * SEE_BLOCK_SIZE)
+
+/* @room is reserved until see_born_close_room() */
+static int see_born_open_room(struct see_layer *layer, u64 need, u64 *room)
+{
+	int err;
+
+	*room = 0;
+	if (!need)
+		return 0;
+	err = see_quota_reserve(layer, need + SEE_BORN_ENDS);
+	if (err)
+		return err;
+	*room = need + SEE_BORN_ENDS;
+	err = see_space_floor(layer, need);
+	if (err) {
+		see_quota_release(layer, *room);
+		*room = 0;
+	}
+	return err;
+}
+
 /*
- * Whatever takes space leaves the host its floor: what is appended, but not the
- * hole before it, and what fills holes.  Overwriting takes nothing.
+ * Whatever takes space leaves the host its floor, and stays below the SEE's
+ * limit: what is appended, but not the hole before it, and what fills holes.
+ * Overwriting takes nothing.
  */
-static int see_born_room(struct file *file, loff_t pos, u64 len)
+static int see_born_room(struct file *file, loff_t pos, u64 len, u64 *room)
 {
 	struct inode *inode = file_inode(file);
 	loff_t size = i_size_read(inode);
@@ -160,7 +185,12 @@ static int see_born_room(struct file *file, loff_t pos, u64 len)
 
 	if (see_born_fills(file, pos, pos + over))
 		need += over;
-	return need ? see_space_check(see_layer(inode->i_sb), need) : 0;
+	return see_born_open_room(see_layer(inode->i_sb), need, room);
+}
+
+static void see_born_close_room(struct file *file, u64 room)
+{
+	see_quota_settle_reserved(file_inode(file), room);
 }
 
 ssize_t see_born_write_iter(struct kiocb *iocb, struct iov_iter *from)
@@ -172,6 +202,7 @@ ssize_t see_born_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	struct kiocb real;
 	loff_t pos;
 	ssize_t ret;
+	u64 room;
 
 	if (!len)
 		return 0;
@@ -182,12 +213,13 @@ ssize_t see_born_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (ret)
 		return ret;
 	pos = iocb->ki_flags & IOCB_APPEND ? i_size_read(inode) : iocb->ki_pos;
-	ret = see_born_room(file, pos, len);
+	ret = see_born_room(file, pos, len, &room);
 	if (!ret) {
 		old = see_override(file);
 		ret = see_iocb_write(real.ki_filp, &real, from);
 		revert_creds(old);
 		iocb->ki_pos = real.ki_pos;
+		see_born_close_room(file, room);
 	}
 	see_born_end(file);
 	return ret;
@@ -216,6 +248,7 @@ ssize_t see_born_splice_write(struct pipe_inode_info *pipe, struct file *out,
 	struct file *real = out->private_data;
 	const struct cred *old;
 	ssize_t ret;
+	u64 room;
 
 	if (!real->f_op->splice_write)
 		return -EINVAL;
@@ -223,13 +256,14 @@ ssize_t see_born_splice_write(struct pipe_inode_info *pipe, struct file *out,
 	if (ret)
 		return ret;
 	len = min_t(size_t, len, SEE_SPLICE_MAX);
-	ret = see_born_room(out, *ppos, len);
+	ret = see_born_room(out, *ppos, len, &room);
 	if (!ret) {
 		old = see_override(out);
 		file_start_write(real);
 		ret = real->f_op->splice_write(pipe, real, ppos, len, flags);
 		file_end_write(real);
 		revert_creds(old);
+		see_born_close_room(out, room);
 	}
 	see_born_end(out);
 	return ret;
@@ -249,17 +283,19 @@ long see_born_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 {
 	struct inode *inode = file_inode(file);
 	const struct cred *old;
+	u64 room = 0;
 	long err;
 
 	err = see_born_begin(file);
 	if (err)
 		return err;
 	if (!(mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE)))
-		err = see_space_check(see_layer(inode->i_sb), len);
+		err = see_born_open_room(see_layer(inode->i_sb), len, &room);
 	if (!err) {
 		old = see_override(file);
 		err = vfs_fallocate(file->private_data, mode, off, len);
 		revert_creds(old);
+		see_born_close_room(file, room);
 	}
 	see_born_end(file);
 	return err;
@@ -284,17 +320,31 @@ static vm_fault_t see_born_fault(struct vm_fault *vmf)
 static vm_fault_t see_born_mkwrite(struct vm_fault *vmf)
 {
 	struct see_layer *layer = see_mapped_layer(vmf);
+	struct inode *priv = file_inode(vmf->vma->vm_file), *inode;
 	struct dentry *dentry;
+	vm_fault_t ret;
 	bool sparse;
+	u64 room;
 
 	if (READ_ONCE(layer->dead))
 		return VM_FAULT_SIGBUS;
-	dentry = d_find_any_alias(file_inode(vmf->vma->vm_file));
+	dentry = d_find_any_alias(priv);
 	sparse = !dentry || see_born_sparse(layer, dentry);
 	dput(dentry);
-	if (sparse && see_space_check(layer, PAGE_SIZE))
+	if (!sparse)
+		return layer->shared.real->page_mkwrite(vmf);
+	if (see_born_open_room(layer, PAGE_SIZE, &room))
 		return VM_FAULT_SIGBUS;
-	return layer->shared.real->page_mkwrite(vmf);
+	ret = layer->shared.real->page_mkwrite(vmf);
+	/* in memory as long as the mapping is, whose file has its name */
+	inode = see_ilookup(layer->sb, priv);
+	if (WARN_ON_ONCE(!inode)) {
+		see_quota_release(layer, room);
+		return ret;
+	}
+	see_quota_settle_reserved(inode, room);
+	iput(inode);
+	return ret;
 }
 
 /* put our functions before those of @vma; a file system has one set of them */
@@ -337,16 +387,18 @@ ssize_t see_born_copy(struct file *real_in, loff_t pos_in, struct file *out,
 {
 	const struct cred *old;
 	ssize_t ret;
+	u64 room;
 
 	ret = see_born_begin(out);
 	if (ret)
 		return ret;
-	ret = see_born_room(out, pos_out, len);
+	ret = see_born_room(out, pos_out, len, &room);
 	if (!ret) {
 		old = see_override(out);
 		ret = vfs_copy_file_range(real_in, pos_in, out->private_data, pos_out,
 					  len, 0);
 		revert_creds(old);
+		see_born_close_room(out, room);
 	}
 	see_born_end(out);
 	return ret;
@@ -356,13 +408,21 @@ ssize_t see_born_copy(struct file *real_in, loff_t pos_in, struct file *out,
 loff_t see_born_remap(struct file *real_in, loff_t pos_in, struct file *out,
 		      loff_t pos_out, loff_t len, unsigned int flags)
 {
+	struct inode *inode = file_inode(out);
 	struct file *real = out->private_data;
+	/* @len 0: all there is; shared blocks count as if they were not */
+	u64 need = len ?: max(i_size_read(file_inode(real_in)) - pos_in, 0LL);
 	const struct cred *old;
 	loff_t ret;
 
 	ret = see_born_begin(out);
 	if (ret)
 		return ret;
+	if (flags & REMAP_FILE_DEDUP)
+		need = 0;
+	ret = see_quota_reserve(see_layer(inode->i_sb), need);
+	if (ret)
+		goto out;
 	old = see_override(out);
 	if (flags & REMAP_FILE_DEDUP)
 		ret = vfs_dedupe_file_range_one(real_in, pos_in, real, pos_out, len,
@@ -370,6 +430,8 @@ loff_t see_born_remap(struct file *real_in, loff_t pos_in, struct file *out,
 	else
 		ret = vfs_clone_file_range(real_in, pos_in, real, pos_out, len, flags);
 	revert_creds(old);
+	see_born_close_room(out, need);
+out:
 	see_born_end(out);
 	return ret;
 }

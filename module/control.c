@@ -33,6 +33,7 @@
 
 #include "control.h"
 #include "queue.h"
+#include "quota.h"
 #include "super.h"
 
 #define SEE_BATCH_MIN	64
@@ -259,6 +260,7 @@ static int see_env_status(struct file *file, void *arg)
 		err = see_changes_list(root.mnt->mnt_sb, i, &cursor, &count);
 		st->changes += count.count;
 		st->bytes += see_changes_bytes(root.mnt->mnt_sb);
+		see_quota_get(see_layer(root.mnt->mnt_sb), &st->size, &st->used);
 		path_put(&root);
 	}
 	return err;
@@ -672,7 +674,7 @@ static int see_dev_create(struct file *file, void *arg)
 
 	memset(c->message, 0, sizeof(c->message));
 	if (c->flags || !c->nlayers || c->nlayers > SEE_LAYERS_MAX ||
-	    (c->name[0] && !see_name_ok(c->name)))
+	    c->size > S64_MAX || (c->name[0] && !see_name_ok(c->name)))
 		return -EINVAL;
 	req = see_req_alloc(SEE_OP_CREATE, 0);
 	if (!req)
@@ -957,7 +959,7 @@ static void __maybe_unused see_check_abi(void)
 	BUILD_BUG_ON(sizeof(struct see_layer_entry) != 24);
 	BUILD_BUG_ON(sizeof(struct see_create) != 64 + 24 + 256);
 	BUILD_BUG_ON(sizeof(struct see_open) != 8 + 64 + 8 + 256);
-	BUILD_BUG_ON(sizeof(struct see_status) != 48 + 64);
+	BUILD_BUG_ON(sizeof(struct see_status) != 64 + 64);
 	BUILD_BUG_ON(sizeof(struct see_mount) != 8 + 256);
 	BUILD_BUG_ON(sizeof(struct see_join) != 8 + 256);
 	BUILD_BUG_ON(sizeof(struct see_simple) != 8 + 256);

@@ -20,8 +20,9 @@
  *    of a host file, and writes them if SEE_I_ATTRDIRTY is set, which writeback
  *    sets because its writes move the private object's times.
  *  - Whoever makes a name or sets an xattr in the private tree for the SEE calls
- *    see_space_check(layer, SEE_BLOCK_SIZE) before: outside see_begin(), since
- *    it may ask the private file system (statfs).
+ *    see_space_check(layer, SEE_BLOCK_SIZE) before, or see_quota_reserve() and
+ *    see_space_floor(): outside see_begin(), since they may ask the private file
+ *    system (statfs).
  *  - The superblock has a bdi of its own (super_setup_bdi()), SB_I_STABLE_WRITES
  *    and s_blocksize == SEE_BLOCK_SIZE.
  */
@@ -46,5 +47,6 @@ blkcnt_t see_data_blocks(struct inode *inode);
 
 /* one block for each name, container, record or xattr that is made */
 int see_space_check(struct see_layer *layer, u64 bytes);
+int see_space_floor(struct see_layer *layer, u64 bytes);
 
 #endif /* SEE_DATA_H */

@@ -22,6 +22,7 @@
 #include "lookup.h"
 #include "lower.h"
 #include "names.h"
+#include "quota.h"
 #include "tree.h"
 #include "version.h"
 
@@ -219,6 +220,7 @@ static int see_box_one(struct inode *inode)
 			smp_store_release(&si->box, box);
 	}
 	mutex_unlock(&si->lock);
+	see_quota_settle(inode);
 	return err;
 }
 
@@ -270,6 +272,7 @@ static int see_follow_one(struct inode *inode)
 	} else {
 		kfree(entry);
 	}
+	see_quota_settle(parent);
 	return 0;
 }
 
@@ -384,8 +387,9 @@ static int see_write_attrs(struct inode *inode)
  */
 int __see_persist(struct inode *inode)
 {
+	struct see_layer *layer = see_layer(inode->i_sb);
 	struct see_inode *si = see_i(inode);
-	struct dentry *object;
+	struct dentry *object = NULL;
 	int err;
 
 	err = see_place(inode);
@@ -393,8 +397,7 @@ int __see_persist(struct inode *inode)
 		return err;
 	mutex_lock(&si->lock);
 	if (!si->priv) {
-		err = see_tree_object(see_layer(inode->i_sb), inode, si->box,
-				      &object);
+		err = see_tree_object(layer, inode, si->box, &object);
 		if (err)
 			goto out;
 		set_bit(SEE_I_ATTRDIRTY, &si->flags);
@@ -405,6 +408,10 @@ int __see_persist(struct inode *inode)
 		err = see_write_attrs(inode);
 out:
 	mutex_unlock(&si->lock);
+	if (object) {
+		see_quota_charge(layer, see_quota_xattrs(layer, object));
+		see_quota_settle(inode);
+	}
 	return err;
 }
 

@@ -18,6 +18,7 @@
 #include "lookup.h"
 #include "namei.h"
 #include "names.h"
+#include "quota.h"
 
 static unsigned long see_hash(const struct inode *key)
 {
@@ -268,6 +269,7 @@ struct inode *see_iget(struct super_block *sb, struct dentry *lower,
 		si->priv = dget(priv);
 		set_bit(SEE_I_BORN, &si->flags);
 		inode->i_ino = see_ino(layer, key);
+		see_quota_found(inode);
 	}
 	see_init_inode(inode, key);
 	unlock_new_inode(inode);
@@ -367,6 +369,7 @@ void see_evict_inode(struct inode *inode)
 	truncate_inode_pages_final(&inode->i_data);
 	clear_inode(inode);
 	see_data_evict(inode);
+	see_quota_evict(inode);
 	if (si->rfile)
 		fput(si->rfile);
 	see_names_free(si->names);

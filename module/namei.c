@@ -29,6 +29,7 @@
 #include "lower.h"
 #include "namei.h"
 #include "names.h"
+#include "quota.h"
 #include "tree.h"
 
 /**
@@ -162,6 +163,32 @@ static void see_side_end(struct see_side *side)
 	if (!IS_ERR_OR_NULL(side->entry))
 		kfree(side->entry);
 	dput(side->lower);
+	/* an operation that failed may have made containers and tombstones */
+	if (side->inode)
+		see_quota_settle(side->inode);
+	if (side->dir)
+		see_quota_settle(side->dir);
+}
+
+/*
+ * Room for what is about to be made; what removes may go below the floor, and
+ * above the limit: the host bounds it.  see_room_end() when it was settled.
+ */
+static int see_room_begin(struct see_layer *layer)
+{
+	int err = see_quota_reserve(layer, SEE_QUOTA_ROOM);
+
+	if (err)
+		return err;
+	err = see_space_floor(layer, SEE_BLOCK_SIZE);
+	if (err)
+		see_quota_release(layer, SEE_QUOTA_ROOM);
+	return err;
+}
+
+static void see_room_end(struct see_layer *layer)
+{
+	see_quota_release(layer, SEE_QUOTA_ROOM);
 }
 
 /*
@@ -371,8 +398,8 @@ static int see_make_inheriting(struct inode *dir, struct dentry *place,
 	return err;
 }
 
-static int see_make_op(struct inode *dir, struct dentry *dentry, umode_t mode,
-		       dev_t rdev, const char *target)
+static int __see_make_op(struct inode *dir, struct dentry *dentry, umode_t mode,
+			 dev_t rdev, const char *target)
 {
 	struct super_block *sb = dir->i_sb;
 	struct see_heritage h = { .mode = mode };
@@ -383,9 +410,6 @@ static int see_make_op(struct inode *dir, struct dentry *dentry, umode_t mode,
 	int err;
 
 	err = see_side_init(&side, dir, dentry);
-	/* what removes may go below the floor: the host bounds it */
-	if (!err)
-		err = see_space_check(see_layer(sb), SEE_BLOCK_SIZE);
 	if (!err)
 		err = see_inherit(dir, &h);
 	if (err)
@@ -422,6 +446,7 @@ static int see_make_op(struct inode *dir, struct dentry *dentry, umode_t mode,
 			see_end(&op);
 		}
 	} else {
+		see_quota_made(inode);
 		see_record(&side, SEE_NAME_BORN, inode);
 		see_set_priv(dentry);
 		if (S_ISDIR(mode))
@@ -433,6 +458,19 @@ static int see_make_op(struct inode *dir, struct dentry *dentry, umode_t mode,
 out:
 	see_heritage_put(&h);
 	see_side_end(&side);
+	return err;
+}
+
+static int see_make_op(struct inode *dir, struct dentry *dentry, umode_t mode,
+		       dev_t rdev, const char *target)
+{
+	struct see_layer *layer = see_layer(dir->i_sb);
+	int err = see_room_begin(layer);
+
+	if (err)
+		return err;
+	err = __see_make_op(dir, dentry, mode, rdev, target);
+	see_room_end(layer);
 	return err;
 }
 
@@ -471,11 +509,12 @@ static int see_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
 	struct file *real;
 	int err;
 
-	err = see_space_check(layer, SEE_BLOCK_SIZE);
-	if (!err)
-		err = see_inherit(dir, &h);
+	err = see_room_begin(layer);
 	if (err)
 		return err;
+	err = see_inherit(dir, &h);
+	if (err)
+		goto out;
 	/* a directory of the private tree hands down by itself */
 	if (see_born(dir))
 		work.dentry = see_priv(dir);
@@ -498,6 +537,7 @@ static int see_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
 		err = PTR_ERR(inode);
 	} else {
 		/* d_tmpfile() takes the link away that there never was */
+		see_quota_made(inode);
 		set_nlink(inode, 1);
 		d_tmpfile(file, inode);
 		see_set_priv(file->f_path.dentry);
@@ -506,20 +546,23 @@ static int see_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
 	err = finish_open_simple(file, err);
 out:
 	see_heritage_put(&h);
+	see_room_end(layer);
 	return err;
 }
 
 static int see_link(struct dentry *old, struct inode *dir, struct dentry *new)
 {
+	struct see_layer *layer = see_layer(dir->i_sb);
 	struct inode *inode = d_inode(old);
 	struct dentry *place;
 	struct see_side side;
 	struct see_op op;
 	int err;
 
+	err = see_room_begin(layer);
+	if (err)
+		return err;
 	err = see_side_init(&side, dir, new);
-	if (!err)
-		err = see_space_check(see_layer(dir->i_sb), SEE_BLOCK_SIZE);
 	if (!err && !see_born(inode))
 		err = see_hold(old);
 	if (err)
@@ -561,6 +604,8 @@ out_end:
 	see_end(&op);
 out:
 	see_side_end(&side);
+	see_quota_settle(inode);
+	see_room_end(layer);
 	return err;
 }
 
@@ -853,6 +898,7 @@ static int see_whiteout(struct see_side *side)
 	dput(made);
 	if (IS_ERR(inode))
 		return PTR_ERR(inode);
+	see_quota_made(inode);
 	see_record(side, SEE_NAME_BORN, inode);
 	iput(inode);
 	return 0;
@@ -869,6 +915,10 @@ static int see_rename_op(struct mnt_idmap *idmap, struct inode *old_dir,
 
 	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
 		return -EINVAL;
+	/* directories grow by it, and need not shrink */
+	err = see_quota_check(see_layer(old_dir->i_sb), SEE_QUOTA_ROOM);
+	if (err)
+		return err;
 	err = see_side_init(&s, old_dir, old);
 	if (!err)
 		err = see_side_init(&t, new_dir, new);

@@ -47,6 +47,7 @@
 
 struct see_names;
 struct see_mark;
+struct see_quota;
 
 /**
  * struct see_space - how much the layer may still write; space.c
@@ -116,6 +117,10 @@ struct see_shared {
  * @mark: what tells us of host unlinks
  * @wq: work that must not run in a host task (completing copies)
  * @space: what may still be written; space.c
+ * @quota: the limit, shared with other layers; NULL if there is none; quota.c
+ * @used: bytes that the layer counts there; quota.c
+ * @unsettled: cost of born files that may change, in sectors, by private inode
+ *	       number; quota.c
  * @shared: of shared mappings of born files; born.c
  * @dead: aborted: everything is EIO
  * @samefs: lower and private tree are on one file system: inode numbers of
@@ -138,6 +143,9 @@ struct see_layer {
 	struct see_mark *mark;
 	struct workqueue_struct *wq;
 	struct see_space space;
+	struct see_quota *quota;
+	atomic64_t used;
+	struct xarray unsettled;
 	struct see_shared shared;
 	bool samefs;
 	bool dead;
@@ -188,6 +196,7 @@ struct see_data;
  * @first_gid: the same
  * @parent: with @name, where the object was first changed, for the kept name
  * @links: names that the SEE made for this host object
+ * @cost: bytes that the object counts; quota.c
  * @dpos: directories: the one alias, valid while i_dentry holds it
  * @changed: see_layer.changed
  */
@@ -207,6 +216,7 @@ struct see_inode {
 	struct inode *parent;
 	char *name;
 	atomic_t links;
+	atomic64_t cost;
 	struct dentry *dpos;
 	struct list_head changed;
 	struct inode *key;	/* inode.c: what iget finds the object by */

@@ -5,7 +5,8 @@
  * The foreground cannot allocate blocks in the private file system, because it
  * must not enter it.  It reserves them here instead: what is reserved and not
  * written back yet may not exceed what the private file system has free, less
- * a floor that belongs to the host.
+ * a floor that belongs to the host, and what the SEE itself may occupy
+ * (quota.c).
  *
  * Owns see_layer.space, all of it atomic; the races that are left let a few
  * blocks too many pass.  Calls vfs_statfs() on the private tree, once for
@@ -18,6 +19,7 @@
 
 #include "blockmap.h"
 #include "data.h"
+#include "quota.h"
 
 /* per cent of the private file system that stay free for the host */
 #define SEE_SPACE_FLOOR		5
@@ -77,8 +79,14 @@ static bool see_space_take(struct see_layer *layer, long blocks)
  */
 int see_space_reserve(struct see_layer *layer, long blocks)
 {
-	if (!see_space_take(layer, blocks))
+	int err = see_quota_reserve(layer, (u64)blocks << PAGE_SHIFT);
+
+	if (err)
+		return err;
+	if (!see_space_take(layer, blocks)) {
+		see_quota_release(layer, (u64)blocks << PAGE_SHIFT);
 		return -ENOSPC;
+	}
 	atomic_long_add(blocks, &layer->space.pending);
 	return 0;
 }
@@ -87,29 +95,44 @@ int see_space_reserve(struct see_layer *layer, long blocks)
  * see_space_release - undo see_space_reserve()
  * @layer: the layer
  * @blocks: how many
- * @unused: they were not written after all
+ * @unused: they were not written after all; else the caller settles the file
  */
 void see_space_release(struct see_layer *layer, long blocks, bool unused)
 {
 	atomic_long_sub(blocks, &layer->space.pending);
-	if (unused)
-		atomic_long_add(blocks, &layer->space.budget);
+	if (!unused)
+		return;
+	atomic_long_add(blocks, &layer->space.budget);
+	see_quota_release(layer, (u64)blocks << PAGE_SHIFT);
+}
+
+/**
+ * see_space_floor - may the private tree grow by that much, as for the host?
+ * @layer: the layer
+ * @bytes: about to be written directly; SEE_BLOCK_SIZE for a name or an xattr
+ *
+ * Cheap: asks the private file system once for SEE_SPACE_BATCH blocks or once
+ * a second.  For those who have reserved in quota.c.
+ *
+ * Context: may sleep; legal under mmap_lock.
+ * Return: 0 or -ENOSPC.
+ */
+int see_space_floor(struct see_layer *layer, u64 bytes)
+{
+	long blocks = (bytes >> PAGE_SHIFT) + !!offset_in_page(bytes);
+
+	return see_space_take(layer, blocks) ? 0 : -ENOSPC;
 }
 
 /**
  * see_space_check - may the private tree grow by that much?
  * @layer: the layer
- * @bytes: about to be written directly; SEE_BLOCK_SIZE for a name or an xattr
+ * @bytes: as for see_space_floor(), and as for the SEE's own limit
  *
- * Cheap: asks the private file system once for SEE_SPACE_BATCH blocks or once
- * a second.
- *
- * Context: may sleep; legal under mmap_lock.
+ * Context: as see_space_floor().
  * Return: 0 or -ENOSPC.
  */
 int see_space_check(struct see_layer *layer, u64 bytes)
 {
-	long blocks = (bytes >> PAGE_SHIFT) + !!offset_in_page(bytes);
-
-	return see_space_take(layer, blocks) ? 0 : -ENOSPC;
+	return see_quota_check(layer, bytes) ?: see_space_floor(layer, bytes);
 }

@@ -27,6 +27,7 @@
 #include "lookup.h"
 #include "lower.h"
 #include "mark.h"
+#include "quota.h"
 #include "super.h"
 #include "tree.h"
 
@@ -100,6 +101,7 @@ static int see_statfs(struct dentry *dentry, struct kstatfs *buf)
 		buf->f_type = SEE_SUPER_MAGIC;
 		buf->f_namelen = NAME_MAX;
 		buf->f_fsid = u64_to_fsid(huge_encode_dev(dentry->d_sb->s_dev));
+		see_quota_statfs(layer, buf);
 	}
 	return err;
 }
@@ -107,9 +109,13 @@ static int see_statfs(struct dentry *dentry, struct kstatfs *buf)
 static int see_show_options(struct seq_file *m, struct dentry *root)
 {
 	struct see_layer *layer = see_layer(root->d_sb);
+	u64 limit = 0, used;
 
 	seq_show_option(m, "lower", layer->lowername);
 	seq_show_option(m, "private", layer->privname);
+	see_quota_get(layer, &limit, &used);
+	if (limit)
+		seq_printf(m, ",size=%llu", limit);
 	return 0;
 }
 
@@ -149,6 +155,7 @@ static void see_free_layer(struct see_layer *layer)
 		kern_unmount(layer->priv.mnt);
 	if (layer->cred)
 		put_cred(layer->cred);
+	see_quota_detach(layer);
 	xa_destroy(&layer->hidden);
 	xa_destroy(&layer->placed);
 	xa_destroy(&layer->cuts);
@@ -200,11 +207,28 @@ static void see_kill_sb(struct super_block *sb)
 
 /* ---- mounting ---- */
 
-/* what the user gave: two directories */
+/**
+ * struct see_params - what the user gave
+ * @lower: directory to be covered
+ * @priv: directory of the private tree
+ * @size: bytes that the private tree may occupy; 0: no limit
+ * @group: layers with the same number have one limit together; 0: alone
+ */
 struct see_params {
 	struct path lower;
 	struct path priv;
+	u64 size;
+	u64 group;
 };
+
+static int see_parse_number(struct fs_context *fc, struct fs_parameter *param,
+			    u64 *number)
+{
+	if (param->type != fs_value_is_string ||
+	    kstrtou64(param->string, 10, number) || !*number || *number > S64_MAX)
+		return invalfc(fc, "%s= needs a number", param->key);
+	return 0;
+}
 
 static int see_parse_dir(struct fs_context *fc, struct fs_parameter *param,
 			 struct path *path)
@@ -253,6 +277,10 @@ static int see_parse_param(struct fs_context *fc, struct fs_parameter *param)
 		return see_parse_dir(fc, param, &params->lower);
 	if (!strcmp(param->key, "private"))
 		return see_parse_dir(fc, param, &params->priv);
+	if (!strcmp(param->key, "size"))
+		return see_parse_number(fc, param, &params->size);
+	if (!strcmp(param->key, "group"))
+		return see_parse_number(fc, param, &params->group);
 	err = vfs_parse_fs_param_source(fc, param);
 	if (err != -ENOPARAM)
 		return err;
@@ -301,6 +329,7 @@ static int see_make_layer(struct fs_context *fc, struct see_params *params,
 	xa_init(&layer->hidden);
 	xa_init(&layer->placed);
 	xa_init(&layer->cuts);
+	xa_init(&layer->unsettled);
 	layer->samefs = lower == priv;
 	err = -ENOMEM;
 	layer->lowername = see_path_name(&params->lower);
@@ -389,6 +418,7 @@ static int see_hide_stores(struct see_layer *layer)
 static int see_fill_super(struct super_block *sb, struct fs_context *fc)
 {
 	struct see_layer *layer = see_layer(sb);
+	struct see_params *params = fc->fs_private;
 	struct super_block *lower = layer->lower.mnt->mnt_sb;
 	struct super_block *priv = layer->priv.mnt->mnt_sb;
 	struct inode *inode;
@@ -415,6 +445,8 @@ static int see_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_time_min = max(lower->s_time_min, priv->s_time_min);
 	sb->s_time_max = min(lower->s_time_max, priv->s_time_max);
 	err = super_setup_bdi(sb);
+	if (!err && params->size)
+		err = see_quota_attach(layer, params->group, params->size);
 	if (err)
 		return err;
 	/* the name that another module's tree of another boot may have left */
@@ -443,6 +475,8 @@ static int see_fill_super(struct super_block *sb, struct fs_context *fc)
 
 	old = override_creds(layer->cred);
 	err = see_tree_load(sb);
+	if (!err)
+		err = see_quota_load(sb);
 	revert_creds(old);
 	if (err) {
 		errorfc(fc, "private=: cannot be read: error %d; the kernel log has the container",

@@ -718,6 +718,78 @@ int see_tree_each(struct see_layer *layer, struct dentry *top,
 }
 
 /* see_remove() where the rest of the work needs no write access */
+/* a directory that is still to be listed */
+struct see_pending {
+	struct list_head list;
+	struct dentry *dir;
+};
+
+static int see_walk_later(struct list_head *pending, struct dentry *dir)
+{
+	struct see_pending *p = kmalloc(sizeof(*p), GFP_KERNEL_ACCOUNT);
+
+	if (!p)
+		return -ENOMEM;
+	p->dir = dget(dir);
+	list_add(&p->list, pending);
+	return 0;
+}
+
+static struct dentry *see_walk_next(struct list_head *pending)
+{
+	struct see_pending *p = list_first_entry_or_null(pending, struct see_pending, list);
+	struct dentry *dir = NULL;
+
+	if (p) {
+		dir = p->dir;
+		list_del(&p->list);
+		kfree(p);
+	}
+	return dir;
+}
+
+/**
+ * see_tree_walk - look at everything below a directory of the private tree
+ * @layer: the layer
+ * @top: the directory
+ * @each: called for each name
+ *
+ * Context: the mounter's credentials; nobody changes what is there.
+ */
+int see_tree_walk(struct see_layer *layer, struct dentry *top,
+		  void (*each)(struct see_layer *layer, struct dentry *dentry))
+{
+	struct dentry *dir, *dentry;
+	struct see_entry *e;
+	LIST_HEAD(pending);
+	LIST_HEAD(entries);
+	int err = see_walk_later(&pending, top);
+
+	while ((dir = see_walk_next(&pending))) {
+		if (!err)
+			err = see_list(layer, dir, &entries);
+		list_for_each_entry(e, &entries, list) {
+			if (err)
+				break;
+			dentry = see_lookup_priv(dir, e->name, e->len);
+			if (IS_ERR(dentry)) {
+				err = PTR_ERR(dentry);
+				break;
+			}
+			each(layer, dentry);
+			if (d_is_dir(dentry))
+				err = see_walk_later(&pending, dentry);
+			dput(dentry);
+			if (fatal_signal_pending(current))
+				err = -EINTR;
+			cond_resched();
+		}
+		see_list_free(&entries);
+		dput(dir);
+	}
+	return err;
+}
+
 static int see_remove_alone(struct see_layer *layer, struct dentry *dir,
 			    const struct qstr *name)
 {

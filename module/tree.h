@@ -26,6 +26,8 @@ int see_tree_tombstone(struct dentry *removed, const struct qstr *name,
 int see_tree_compare(struct dentry *removed, const struct qstr *name,
 		     struct see_layer *layer, struct dentry *lower, u64 *size,
 		     umode_t *mode);
+int see_tree_walk(struct see_layer *layer, struct dentry *top,
+		  void (*each)(struct see_layer *layer, struct dentry *dentry));
 void see_work_name(struct see_layer *layer, char *buf, size_t size);
 
 #define SEE_WORK_NAME	17

@@ -33,6 +33,7 @@
 #include "data.h"
 #include "inode.h"
 #include "lower.h"
+#include "quota.h"
 
 /* folios in one request */
 #define SEE_REQUEST	256
@@ -249,6 +250,7 @@ static int see_request_flush(struct see_request *req)
 {
 	struct address_space *mapping = req->inode->i_mapping;
 	struct see_below below;
+	u64 reserved = 0;
 	int err, done, i;
 
 	if (!req->nr)
@@ -263,11 +265,12 @@ static int see_request_flush(struct see_request *req)
 		struct folio *folio = page_folio(req->bvec[i].bv_page);
 
 		if (i < done)
-			see_map_done(req->data, folio->index);
+			reserved += see_map_done(req->data, folio->index) * PAGE_SIZE;
 		else
 			folio_redirty_for_writepage(req->wbc, folio);
 		folio_end_writeback(folio);
 	}
+	see_quota_settle_reserved(req->inode, reserved);
 	req->nr = 0;
 	/* the private file's times moved with it */
 	set_bit(SEE_I_ATTRDIRTY, &see_i(req->inode)->flags);

@@ -148,8 +148,10 @@ struct see_layer_spec {
  * @layers: array of struct see_layer_spec, outer directories first
  * @nlayers: of @layers, 1 to SEE_LAYERS_MAX
  * @flags: 0
- * @size: bytes that the SEE may occupy; 0: only the floor counts; anything else is
- *	  EOPNOTSUPP as yet
+ * @size: bytes that the SEE may occupy, over all its layers: private blocks of
+ *	  changed files, what was born, a block for each name of its own, extended
+ *	  attributes; what would exceed it is ENOSPC.  0: only the floor counts.
+ *	  More than 2^63 - 1 is EINVAL
  * @message: out: on failure, what failed, where, why and what to do
  *
  * Return: descriptor of the SEE, close-on-exec.  EEXIST: the name is taken.
@@ -197,6 +199,8 @@ struct see_open {
  * @layers: out: number of layers
  * @reserved: 0
  * @name: out
+ * @size: out: bytes that the SEE may occupy; 0: no limit
+ * @used: out: bytes that count towards @size; 0 without a limit
  */
 struct see_status {
 	__u64 id;
@@ -208,6 +212,8 @@ struct see_status {
 	__u32 layers;
 	__u32 reserved;
 	char name[SEE_NAME_MAX + 1];
+	__u64 size;
+	__u64 used;
 };
 
 /**

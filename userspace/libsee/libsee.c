@@ -119,10 +119,10 @@ int see_list(int dev, see_list_fn fn, void *data)
 }
 
 int see_create(int dev, char *name, const struct see_layer_spec *layers,
-	       unsigned int nlayers, char *message)
+	       unsigned int nlayers, uint64_t size, char *message)
 {
 	struct see_create c = {
-		.layers = (uintptr_t)layers, .nlayers = nlayers,
+		.layers = (uintptr_t)layers, .nlayers = nlayers, .size = size,
 	};
 	int ret;
 

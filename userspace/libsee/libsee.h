@@ -31,7 +31,7 @@ int see_list(int dev, see_list_fn fn, void *data);
 
 /* a descriptor of the new SEE; @name is in and out, SEE_NAME_MAX + 1 bytes */
 int see_create(int dev, char *name, const struct see_layer_spec *layers,
-	       unsigned int nlayers, char *message);
+	       unsigned int nlayers, uint64_t size, char *message);
 /* a descriptor of a SEE, by @id or, if that is 0, by @name; @flags: SEE_OPEN_* */
 int see_open(int dev, uint64_t id, const char *name, unsigned int flags, char *message);
 

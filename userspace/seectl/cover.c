@@ -203,7 +203,8 @@ static int collect(struct cover *c, char *const *over, size_t nover)
 	return 0;
 }
 
-static int create(struct see *see, const char *name, char *const *over, size_t nover)
+static int create(struct see *see, const char *name, char *const *over, size_t nover,
+		  uint64_t size)
 {
 	_cleanup_(cover_free) struct cover c = {};
 	struct see_layer_spec spec[SEE_LAYERS_MAX];
@@ -215,7 +216,7 @@ static int create(struct see *see, const char *name, char *const *over, size_t n
 	for (size_t i = 0; i < c.n; i++)
 		spec[i] = (struct see_layer_spec) { c.place[i].fd, c.place[i].flags };
 	snprintf(see->name, sizeof(see->name), "%s", name);
-	see->fd = see_create(see->dev, see->name, spec, (unsigned int)c.n, message);
+	see->fd = see_create(see->dev, see->name, spec, (unsigned int)c.n, size, message);
 	if (see->fd < 0) {
 		err = see->fd;
 		return client_complain("the SEE cannot be made", err, message);
@@ -223,7 +224,8 @@ static int create(struct see *see, const char *name, char *const *over, size_t n
 	return 0;
 }
 
-int cover_create(struct see *see, const char *name, char *const *over, size_t nover)
+int cover_create(struct see *see, const char *name, char *const *over, size_t nover,
+		 uint64_t size)
 {
 	static char root[] = "/";
 	char *const everything[] = { root };
@@ -240,14 +242,14 @@ int cover_create(struct see *see, const char *name, char *const *over, size_t no
 	if (!nover) {
 		if (geteuid())
 			return complain("name the directories that may be written in with --over; they must be your own");
-		return create(see, name, everything, 1);
+		return create(see, name, everything, 1, size);
 	}
 	resolved = calloc(nover, sizeof(*resolved));
 	if (!resolved)
 		return complain("out of memory");
 	err = resolve_over(over, nover, resolved, &n);
 	if (!err)
-		err = create(see, name, resolved, n);
+		err = create(see, name, resolved, n, size);
 	for (size_t i = 0; i < n; i++)
 		free(resolved[i]);
 	free(resolved);

@@ -9,10 +9,12 @@ int verb_create(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "over", required_argument, NULL, 'o' },
+		{ "size", required_argument, NULL, 's' },
 		{}
 	};
 	_cleanup_(see_close) struct see see = SEE_INIT;
 	_cleanup_free_ char **over = calloc((size_t)argc, sizeof(*over));
+	uint64_t size = 0;
 	size_t nover = 0;
 	int c, err;
 
@@ -24,6 +26,11 @@ int verb_create(int argc, char **argv)
 		case 'o':
 			over[nover++] = optarg;
 			break;
+		case 's':
+			err = size_option("create", optarg, &size);
+			if (err)
+				return err;
+			break;
 		case ':':
 			return usage_error("create", "%s needs an argument", quote(argv[optind - 1]));
 		default:
@@ -32,7 +39,7 @@ int verb_create(int argc, char **argv)
 	}
 	if (argc - optind > 1)
 		return usage_error("create", "one NAME");
-	err = cover_create(&see, optind < argc ? argv[optind] : "", over, nover);
+	err = cover_create(&see, optind < argc ? argv[optind] : "", over, nover, size);
 	if (!err)
 		puts(see.name);
 	return err;

@@ -124,6 +124,10 @@ static void status_json(const struct see *see, const struct see_status *st, int 
 		put_number(top, "processes", (uint64_t)processes);
 	put_number(top, "changes", st->changes);
 	put_number(top, "bytes", st->bytes);
+	if (st->size) {
+		put_number(top, "size", st->size);
+		put_number(top, "used", st->used);
+	}
 	for (size_t i = 0; i < see->nlayers; i++) {
 		struct json_object *layer = json_object_new_object();
 		_cleanup_free_ char *path = utf8_lossy(see->layer[i].path);
@@ -147,6 +151,8 @@ static void status_text(const struct see *see, const struct see_status *st, int 
 	if (processes >= 0)
 		printf("processes  %d\n", processes);
 	printf("changes    %ju\nbytes      %ju\n", (uintmax_t)st->changes, (uintmax_t)st->bytes);
+	if (st->size)
+		printf("size       %ju, used %ju\n", (uintmax_t)st->size, (uintmax_t)st->used);
 	for (size_t i = 0; i < see->nlayers; i++)
 		printf("%s%s %s\n", i ? "           " : "layers     ",
 		       see->layer[i].flags & SEE_LAYER_WRITE ? "rw" : "ro",

@@ -15,9 +15,9 @@ static const struct verb {
 	const char *does;
 } verbs[] = {
 	{ "run", verb_run,
-	  "[NAME] [--over DIR]... [--net none|user] [--keep|--commit|--abort] [--criterion writes|force] -- COMMAND...",
+	  "[NAME] [--over DIR]... [--size BYTES] [--net none|user] [--keep|--commit|--abort] [--criterion writes|force] -- COMMAND...",
 	  "run a command in a SEE, a new one or NAME" },
-	{ "create", verb_create, "[NAME] [--over DIR]...",
+	{ "create", verb_create, "[NAME] [--over DIR]... [--size BYTES]",
 	  "make a SEE and print its name" },
 	{ "list", verb_list, "[--json]", "the SEEs that there are" },
 	{ "status", verb_status, "NAME [--json]", "what is known of one" },

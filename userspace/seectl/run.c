@@ -23,6 +23,7 @@ struct options {
 	const char *name;
 	char **over;
 	size_t nover;
+	uint64_t size;
 	enum net net;
 	enum end end;
 	unsigned int criterion;
@@ -54,6 +55,7 @@ static int parse(int argc, char **argv, struct options *o)
 {
 	static const struct option options[] = {
 		{ "over", required_argument, NULL, 'o' },
+		{ "size", required_argument, NULL, 's' },
 		{ "net", required_argument, NULL, 'n' },
 		{ "keep", no_argument, NULL, 'k' },
 		{ "commit", no_argument, NULL, 'c' },
@@ -80,6 +82,11 @@ static int parse(int argc, char **argv, struct options *o)
 		switch (c) {
 		case 'o':
 			o->over[o->nover++] = optarg;
+			break;
+		case 's':
+			err = size_option("run", optarg, &o->size);
+			if (err)
+				return err;
 			break;
 		case 'n':
 			if (!strcmp(optarg, "user"))
@@ -118,15 +125,15 @@ static int open_or_create(struct see *see, const struct options *o, bool *made)
 
 	*made = false;
 	if (!err) {
-		if (o->nover)
-			return complain("SEE %s is there already: --over is for new ones",
-					see->name);
+		if (o->nover || o->size)
+			return complain("SEE %s is there already: %s is for new ones", see->name,
+					o->nover ? "--over" : "--size");
 		return 0;
 	}
 	if (err != -ENOENT)
 		return err;
 	*made = true;
-	return cover_create(see, o->name ? o->name : "", o->over, o->nover);
+	return cover_create(see, o->name ? o->name : "", o->over, o->nover, o->size);
 }
 
 /* ---- the child ---- */

@@ -43,6 +43,8 @@ void remark(const char *format, ...) _printf_(1, 2);
  */
 const char *quote(const char *text);
 char *quote_dup(const char *text);
+/* a size in bytes, or with K, M, G or T; -EINVAL, or -ERANGE for 0 and too much */
+int parse_size(const char *text, uint64_t *size);
 bool utf8_valid(const char *text);
 /* U+FFFD for what is not UTF-8 */
 char *utf8_lossy(const char *text);
@@ -108,8 +110,12 @@ const char *state_name(unsigned int state);
 
 struct cover;
 
-/* @over: directories that shall be writable; none: all, if the caller is root */
-int cover_create(struct see *see, const char *name, char *const *over, size_t nover);
+/*
+ * @over: directories that shall be writable; none: all, if the caller is root
+ * @size: bytes that the SEE may occupy, or 0
+ */
+int cover_create(struct see *see, const char *name, char *const *over, size_t nover,
+		 uint64_t size);
 
 /* ---- changes.c ---- */
 
@@ -341,6 +347,8 @@ int verb_commit(int argc, char **argv);
 int verb_revert(int argc, char **argv);
 int verb_abort(int argc, char **argv);
 
+/* --size @text of a verb; complains itself */
+int size_option(const char *verb, const char *text, uint64_t *size);
 /* one line of usage of a verb on standard error; returns EXIT_SEECTL */
 int usage_error(const char *verb, const char *format, ...) _printf_(2, 3);
 /* what run offers at its end, too */

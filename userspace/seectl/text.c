@@ -30,6 +30,42 @@ void remark(const char *format, ...)
 	va_end(args);
 }
 
+int parse_size(const char *text, uint64_t *size)
+{
+	static const char units[] = "KMGT";
+	size_t len = strlen(text);
+	const char *unit = len ? strchr(units, text[len - 1]) : NULL;
+	unsigned int shift = unit && *unit ? 10 * (unsigned int)(unit - units + 1) : 0;
+	char digits[32];
+	uint64_t n;
+	int err;
+
+	if (shift)
+		len--;
+	if (!len || len >= sizeof(digits))
+		return len ? -ERANGE : -EINVAL;
+	memcpy(digits, text, len);
+	digits[len] = 0;
+	err = parse_number(digits, (uint64_t)INT64_MAX >> shift, &n);
+	if (err || !n)
+		return err ? err : -ERANGE;
+	*size = n << shift;
+	return 0;
+}
+
+int size_option(const char *verb, const char *text, uint64_t *size)
+{
+	switch (parse_size(text, size)) {
+	case 0:
+		return 0;
+	case -ERANGE:
+		return usage_error(verb, "--size %s: too small or too large", quote(text));
+	default:
+		return usage_error(verb, "--size %s: a number of bytes, or one with K, M, G or T",
+				   quote(text));
+	}
+}
+
 /* bytes of the UTF-8 character at @s, and which; 0 if it is none */
 static size_t utf8_char(const unsigned char *s, uint32_t *code)
 {

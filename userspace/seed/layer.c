@@ -78,8 +78,25 @@ static unsigned int attributes(const struct mount_entry *lower, unsigned int fla
 	return attr;
 }
 
-static int configure(int ctx, int lower, int private)
+/* the layers of a SEE have one limit */
+static int configure_size(int ctx, const struct meta *m)
 {
+	char size[24], group[24];
+
+	snprintf(size, sizeof(size), "%ju", (uintmax_t)m->size);
+	snprintf(group, sizeof(group), "%ju", (uintmax_t)m->id);
+	if (fsconfig(ctx, FSCONFIG_SET_STRING, "size", size, 0) < 0 ||
+	    fsconfig(ctx, FSCONFIG_SET_STRING, "group", group, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+static int configure(int ctx, const struct meta *m, int lower, int private)
+{
+	int err = m->size ? configure_size(ctx, m) : 0;
+
+	if (err)
+		return err;
 	if (fsconfig(ctx, FSCONFIG_SET_STRING, "source", "see", 0) < 0 ||
 	    fsconfig(ctx, FSCONFIG_SET_FD, "lower", NULL, lower) < 0 ||
 	    fsconfig(ctx, FSCONFIG_SET_FD, "private", NULL, private) < 0)
@@ -143,7 +160,7 @@ int layer_mount(const struct meta *m, unsigned int index, const struct mount_tab
 	if (ctx < 0)
 		return note_fail(note, errno, "there is no file system seefs: %s",
 				 strerror(errno));
-	err = configure(ctx, lower, private);
+	err = configure(ctx, m, lower, private);
 	if (err) {
 		context_log(ctx, log, sizeof(log));
 		return note_fail(note, -err, "%.100s cannot be covered: %.130s", l->path,

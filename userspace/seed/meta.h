@@ -54,6 +54,7 @@ struct meta_layer {
 
 /**
  * struct meta - a SEE
+ * @size: bytes that it may occupy, 0 for no limit
  * @aborting: an abort has begun; nothing but finishing it is possible
  */
 struct meta {

@@ -143,9 +143,7 @@ static int create(int dev, const struct see_request *req, struct meta *m,
 	bool registered = false;
 	int err;
 
-	/* better no SEE than one without the limit that was asked for */
-	if (req->bytes)
-		return note_fail(note, EOPNOTSUPP, "a SEE's size cannot be limited yet");
+	m->size = req->bytes;
 	m->owner = req->uid;
 	m->created = (uint64_t)time(NULL);
 	err = mount_table_read(&mounts);

@@ -66,6 +66,30 @@ static void paths(void)
 	   "names of SEEs");
 }
 
+static void sizes(void)
+{
+	static const struct {
+		const char *text;
+		int err;
+		uint64_t size;
+	} cases[] = {
+		{ "1", 0, 1 }, { "4096", 0, 4096 }, { "1K", 0, 1024 }, { "3M", 0, 3ULL << 20 },
+		{ "2G", 0, 2ULL << 30 }, { "8388607T", 0, 8388607ULL << 40 },
+		{ "9223372036854775807", 0, INT64_MAX }, { "", -EINVAL, 0 }, { "K", -EINVAL, 0 },
+		{ "-1", -EINVAL, 0 }, { "1k", -EINVAL, 0 }, { "1KB", -EINVAL, 0 }, { " 1", -EINVAL, 0 },
+		{ "1.5G", -EINVAL, 0 }, { "0x10", -EINVAL, 0 }, { "0", -ERANGE, 0 },
+		{ "0T", -ERANGE, 0 }, { "9223372036854775808", -ERANGE, 0 },
+		{ "8388608T", -ERANGE, 0 }, { "11111111111111111111111111111111111", -ERANGE, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t size = 0;
+
+		OK(parse_size(cases[i].text, &size) == cases[i].err && size == cases[i].size,
+		   "size \"%s\"", cases[i].text);
+	}
+}
+
 static void mounts(void)
 {
 	struct mount_table t;
@@ -132,6 +156,7 @@ int main(void)
 {
 	quoting();
 	paths();
+	sizes();
 	mounts();
 	options();
 	{
