@@ -95,7 +95,8 @@ static int busy(struct commit *c)
 		return note_fail(c->note, EBUSY, "the SEE is in use by %u of its processes; end them first",
 				 c->report.total);
 	return note_fail(c->note, EBUSY,
-			 "the SEE is in use: it is mounted (seectl mount), somebody has it open, or another commit runs");
+			 "the SEE is in use: it is mounted (seectl mount), somebody has it open, or "
+			 "another commit runs");
 }
 
 static int start(struct commit *c, unsigned int flags)
@@ -257,14 +258,15 @@ static int take_back(struct commit *c, int err)
 		bad = journal_remove(c->r.dir);
 	if (bad)
 		return note_fail(c->note, EOWNERDEAD,
-				 "it failed (%s) and cannot be taken back now: %s; the SEE stays closed until seed is started again",
+				 "it failed (%s) and cannot be taken back now: %s; the SEE stays closed until "
+				 "seed is started again",
 				 strerror(-err), strerror(-bad));
 	(void)see_commit_end(c->r.dev, c->r.see, SEE_END_RELOAD);
 	(void)recover_drop_undo(&c->r);
 	c->outcome = c->r.torn ? SEE_OUTCOME_TORN : SEE_OUTCOME_REFUSED;
 	if (c->r.torn)
-		note_fail(c->note, 0, "the host changed %u of what had been committed meanwhile; what was there before is in "
-			  STATE_DIR "/" KEPT_NAME "/%ju", c->r.torn, (uintmax_t)c->r.see);
+		note_fail(c->note, 0, "the host changed %u of what had been committed meanwhile; what "
+			  "was there before is in " STATE_DIR "/" KEPT_NAME "/%ju", c->r.torn, (uintmax_t)c->r.see);
 	return 0;
 }
 
@@ -302,7 +304,8 @@ static int carry_out(struct commit *c)
 		err = mark(c);
 	if (err == -EINPROGRESS)
 		return note_fail(c->note, EOWNERDEAD,
-				 "nobody knows whether the commit is on disk; the SEE stays closed until seed is started again, which finishes it or takes it back");
+				 "nobody knows whether the commit is on disk; the SEE stays closed until seed "
+				 "is started again, which finishes it or takes it back");
 	return err ? take_back(c, err) : finish(c);
 }
 
@@ -398,7 +401,8 @@ static int check_request(const struct see_request *req, struct note *note)
 {
 	if (req->layer == SEE_CRITERION_SERIALIZABLE)
 		return note_fail(note, EOPNOTSUPP,
-				 "what the SEE has read is not recorded yet, so that \"serializable\" cannot be checked; choose \"writes\"");
+				 "what the SEE has read is not recorded yet, so that \"serializable\" cannot be "
+				 "checked; choose \"writes\"");
 	if (req->layer != SEE_CRITERION_WRITES && req->layer != SEE_CRITERION_FORCE)
 		return note_fail(note, EINVAL, "there is no criterion %u", req->layer);
 	if (req->flags[0] & ~(unsigned int)SEE_COMMIT_CHECK)

@@ -281,6 +281,22 @@ static void modify(struct plan *p, const char *path, const char *host, const cha
 	add_step(p, &s, path, NULL, NULL, NULL, NULL, host, old, new);
 }
 
+/* as the kernel has it: rw for the owner, @perm for @uid, r for the group, nothing else */
+static void set_acl(const char *path, unsigned int uid, unsigned int perm)
+{
+	struct entry {
+		uint16_t tag, perm;
+		uint32_t id;
+	} entry[] = {
+		{ 1, 6, ~0U }, { 2, (uint16_t)perm, uid }, { 4, 4, ~0U }, { 0x10, 7, ~0U },
+		{ 0x20, 0, ~0U },
+	};
+	char value[4 + sizeof(entry)] = { 2 };
+
+	memcpy(value + 4, entry, sizeof(entry));
+	MUST(setxattr(path, "system.posix_acl_access", value, sizeof(value), 0));
+}
+
 static void make_host(void)
 {
 	static const char *const dirs[] = {
@@ -298,6 +314,8 @@ static void make_host(void)
 	put_blocks("host/data", 0, 8, 100, 'a');
 	put_blocks("host/cut", 0, 6, 17, 'b');
 	put_blocks("host/grow", 0, 1, 10, 'c');
+	put("host/acl/f", "access\n");
+	set_acl("host/acl/f", 1000, 6);
 	put("host/attr", "attributes\n");
 	MUST(chown("host/attr", 1000, 1001));
 	MUST(chmod("host/attr", 06755));
@@ -307,7 +325,7 @@ static void make_host(void)
 	MUST(chown("host/dir", 5, 6));
 	for (const char *const *f = (const char *const[]) {
 		"host/rep", "host/orig", "host/dead", "host/dir/inner/f", "host/mv/in", "host/sym",
-		"host/data", "host/cut", "host/grow", "host/attr", "host/sub", NULL }; *f; f++)
+		"host/acl/f", "host/data", "host/cut", "host/grow", "host/attr", "host/sub", NULL }; *f; f++)
 		set_time(*f, 1000000000);
 }
 
@@ -334,6 +352,10 @@ static void make_private(void)
 	MUST(setxattr("base/" PART "/0/attr", "user.both", "new", 3, 0));
 	MUST(setxattr("base/" PART "/0/attr", "trusted.see.ctime", "ours", 4, 0));
 	MUST(mkdir("base/" PART "/0/sub", 0700));
+	put("base/" PART "/0/acl", "");
+	set_acl("base/" PART "/0/acl", 2000, 4);
+	MUST(symlink("nowhere", "base/" PART "/0/sym"));
+	MUST(lchown("base/" PART "/0/sym", 12, 13));
 }
 
 /* what seed and the module make before the journal is written */
@@ -354,6 +376,9 @@ static void make_undo(void)
 	MUST(setxattr(UNDO "11", "user.old", "1", 1, 0));
 	MUST(setxattr(UNDO "11", "user.both", "old", 3, 0));
 	MUST(mkdir(UNDO "12", 0700));
+	put(UNDO "16", "");
+	set_acl(UNDO "16", 1000, 6);
+	MUST(symlink("nowhere", UNDO "17"));
 }
 
 static void make_plan(struct plan *p, const char *base)
@@ -397,6 +422,8 @@ static void make_plan(struct plan *p, const char *base)
 	names(p, SEE_STEP_RMDIR, "dir/inner", undo, "14", "host/dir", "inner", UNDO "14",
 	      "host/dir/inner");
 	names(p, SEE_STEP_RMDIR, "dir", undo, "15", "host", "dir", UNDO "15", "host/dir");
+	modify(p, "acl/f", "host/acl/f", UNDO "16", "base/" PART "/0/acl", 0, 0, 0);
+	modify(p, "sym", "host/sym", UNDO "17", "base/" PART "/0/sym", 0, 0, 0);
 }
 
 static void set_up(struct scene *s)
@@ -433,24 +460,40 @@ static void clear(struct scene *s)
 
 /* ---- applying, as the module does ---- */
 
+/* the xattrs of @new are those of @host then */
+static void xattrs(const char *host, const char *new)
+{
+	_cleanup_close_ int to = open(host, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int from = open(new, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_free_ char *names = NULL;
+	size_t len = 0;
+
+	MUST(attr_list(to, &names, &len));
+	for (size_t at = 0; at < len; at += strlen(names + at) + 1)
+		MUST(attr_set(to, names + at, NULL, 0));
+	free(take_ptr(&names));
+	MUST(attr_list(from, &names, &len));
+	for (size_t at = 0; at < len; at += strlen(names + at) + 1) {
+		_cleanup_free_ char *value = NULL;
+		size_t size = 0;
+
+		MUST(attr_get(from, names + at, &value, &size));
+		MUST(attr_set(to, names + at, value, size));
+	}
+}
+
 static void attributes(const struct plan_step *s, const char *host, const char *new)
 {
-	MUST(lchown(host, s->see->new_uid, s->see->new_gid));
-	if (S_ISREG(s->see->old_mode)) {
-		char value[16];
-		ssize_t len;
+	struct timespec times[2] = {
+		{ .tv_nsec = UTIME_OMIT },
+		{ .tv_sec = s->see->new_mtime / 1000000000, .tv_nsec = s->see->new_mtime % 1000000000 },
+	};
 
-		(void)removexattr(host, "user.old");
-		len = getxattr(new, "user.new", value, sizeof(value));
-		if (len > 0)
-			MUST(setxattr(host, "user.new", value, (size_t)len, 0));
-		len = getxattr(new, "user.both", value, sizeof(value));
-		if (len > 0)
-			MUST(setxattr(host, "user.both", value, (size_t)len, 0));
-	}
-	MUST(chmod(host, s->see->new_mode & 07777));
-	MUST(utimensat(AT_FDCWD, host, (struct timespec[2]) { { .tv_nsec = UTIME_OMIT }, {
-		.tv_sec = s->see->new_mtime / 1000000000, .tv_nsec = s->see->new_mtime % 1000000000 } }, 0));
+	MUST(lchown(host, s->see->new_uid, s->see->new_gid));
+	xattrs(host, new);
+	if (!S_ISLNK(s->see->old_mode))
+		MUST(chmod(host, s->see->new_mode & 07777));
+	MUST(utimensat(AT_FDCWD, host, times, AT_SYMLINK_NOFOLLOW));
 }
 
 static void copy(const char *from, const char *to, uint64_t start, uint64_t end)
@@ -475,7 +518,7 @@ static void apply_modify(const struct plan_step *s, const char *host, const char
 {
 	struct stat st;
 
-	MUST(stat(host, &st));
+	MUST(lstat(host, &st));
 	if (s->see->flags & SEE_STEP_DATA) {
 		if (parts > 0 && (uint64_t)st.st_size > s->see->limit)
 			MUST(truncate(host, (off_t)s->see->limit));
@@ -519,6 +562,8 @@ static void apply(const struct plan *p, size_t i)
 	case 13: break;
 	case 14: MUST(rmdir("host/dir/inner")); break;
 	case 15: MUST(rmdir("host/dir")); break;
+	case 16: apply_modify(s, "host/acl/f", "base/" PART "/0/acl", 99); break;
+	case 17: apply_modify(s, "host/sym", "base/" PART "/0/sym", 99); break;
 	}
 }
 
@@ -653,6 +698,11 @@ static void middles_of_attributes(void)
 	MUST(removexattr("host/attr", "user.old"));
 	OK(!recover() && as_before(&s), "half of the attributes");
 	clear(&s);
+	set_up(&s);
+	apply_first(&s, 16);
+	xattrs("host/acl/f", "base/" PART "/0/acl");
+	OK(!recover() && as_before(&s), "an ACL, and what it did to the mode");
+	clear(&s);
 }
 
 /* killed at every point, and run again */
@@ -665,7 +715,7 @@ static void killed(void)
 	size_t bad = 0, kills = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(points); i++)
-		for (size_t n = 0; n <= 16; n++) {
+		for (size_t n = 0; n <= 18; n++) {
 			struct scene s;
 			char fault[64];
 
