@@ -127,8 +127,11 @@ static int restore_block(struct restoring *m, const struct see_extent *e, uint64
 	} else if (memcmp(m->host_buf, m->new_buf, (size_t)host) && !is_cut(m, at, (size_t)host)) {
 		err = note_torn(m);
 	}
-	/* also what lies behind its old end, until that is cut off: it must not look torn */
-	if (!err)
+	/*
+	 * Also what lies behind its old end, until that is cut off: it must not look
+	 * torn.  What lies behind it altogether is only cut off.
+	 */
+	if (!err && old)
 		err = write_block(m->host, m->old_buf, (size_t)(host > old ? host : old), at);
 	return err ? err : fault("recover.extent", at);
 }
@@ -236,6 +239,7 @@ static bool mode_is(mode_t mode, mode_t other)
 static int restore_mode(struct restoring *m)
 {
 	const struct see_step *s = m->s->see;
+	struct stat now;
 
 	if (S_ISLNK(m->st.st_mode))
 		return 0;
@@ -243,7 +247,11 @@ static int restore_mode(struct restoring *m)
 		m->torn = true;
 		return 0;
 	}
-	return attr_set_mode(m->host, s->old_mode);
+	/* as owner, ACLs and bytes left it; what is right is not touched, for its ctime */
+	if (fstat(m->host, &now) < 0)
+		return -errno;
+	return (now.st_mode & 07777) == (s->old_mode & 07777) ? 0 :
+		attr_set_mode(m->host, s->old_mode);
 }
 
 struct value {
@@ -305,6 +313,15 @@ static int restore_xattrs(struct restoring *m)
 	return err;
 }
 
+static int set_mtime(int fd, int64_t mtime)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return attr_mtime(&st) == mtime ? 0 : attr_set_mtime(fd, mtime);
+}
+
 static int restore_attributes(struct restoring *m)
 {
 	int err = fault("recover.attributes", m->s->see->step);
@@ -317,7 +334,7 @@ static int restore_attributes(struct restoring *m)
 	if (!err)
 		err = restore_mode(m);
 	if (!err && !m->torn)
-		err = attr_set_mtime(m->host, m->s->see->old_mtime);
+		err = set_mtime(m->host, m->s->see->old_mtime);
 	return err;
 }
 
@@ -400,5 +417,5 @@ int restore_mtime(struct recovery *r, const struct plan_step *s)
 	if (st.st_uid != s->see->old_uid || st.st_gid != s->see->old_gid ||
 	    (st.st_mode & 07777) != (s->see->old_mode & 07777))
 		return 0;
-	return attr_set_mtime(fd, s->see->old_mtime);
+	return set_mtime(fd, s->see->old_mtime);
 }

@@ -643,6 +643,35 @@ static size_t nsteps(void)
 	return n;
 }
 
+static int64_t ctime_of(const char *path)
+{
+	struct stat st;
+
+	MUST(lstat(path, &st));
+	return (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec;
+}
+
+/* what was not changed must not look changed to the next commit */
+static void untouched(void)
+{
+	static const char *const paths[] = {
+		"host/attr", "host/data", "host/cut", "host/grow", "host/sub", "host/acl/f",
+		"host/sym", "host/rep", "host/dead",
+	};
+	int64_t before[ARRAY_SIZE(paths)];
+	struct scene s;
+	size_t bad = 0;
+
+	set_up(&s);
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+		before[i] = ctime_of(paths[i]);
+	bad += recover() != 0;
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+		bad += ctime_of(paths[i]) != before[i];
+	OK(!bad, "what was not applied is not touched");
+	clear(&s);
+}
+
 static void prefixes(void)
 {
 	for (size_t n = 0; n <= nsteps(); n++) {
@@ -963,6 +992,7 @@ int main(void)
 		(void)!freopen("/dev/null", "w", stderr);
 	umask(022);
 	prefixes();
+	untouched();
 	middles();
 	middles_of_attributes();
 	killed();
