@@ -76,6 +76,7 @@ const struct see_version *see_tx_expected(struct see_tx *tx, struct see_tx_step 
  * @layer: index of the layer
  * @dentry: the object
  * @before: its version before that
+ * @names: only names were changed, which moves the change time and nothing else
  *
  * Without memory later steps find it changed, which is safe; so they do if it was
  * not as our last step had left it.
@@ -83,7 +84,7 @@ const struct see_version *see_tx_expected(struct see_tx *tx, struct see_tx_step 
  * Context: the lock that the step was done under is held.
  */
 void see_tx_touched(struct see_tx *tx, u32 layer, struct dentry *dentry,
-		    const struct see_version *before)
+		    const struct see_version *before, bool names)
 {
 	unsigned long key = (unsigned long)d_inode(dentry);
 	struct see_touched *t = xa_load(&tx->touched, key);
@@ -92,6 +93,8 @@ void see_tx_touched(struct see_tx *tx, u32 layer, struct dentry *dentry,
 	if (t && !see_version_equal(&t->to, before))
 		return;
 	if (see_version_sample(see_tx_sb(tx, layer), dentry, &now))
+		return;
+	if (names && (now.mtime != before->mtime || now.size != before->size))
 		return;
 	if (t) {
 		t->to = now;
@@ -106,16 +109,64 @@ void see_tx_touched(struct see_tx *tx, u32 layer, struct dentry *dentry,
 		kfree(t);
 }
 
-/* the version before, nothing if it cannot be had: then it counts as changed */
-static struct see_version see_tx_before(struct see_tx *tx, struct see_tx_step *st,
-					struct dentry *dentry)
-{
-	struct see_version v = {};
+/**
+ * struct see_quiet - a moment in which a step of ours changes an object
+ * @inode: denied to writers meanwhile, or NULL
+ * @known: nobody was writing, and this is what it was before
+ * @ver: version
+ * @mode: of the object
+ * @uid: owner
+ * @gid: group
+ */
+struct see_quiet {
+	struct inode *inode;
+	bool known;
+	struct see_version ver;
+	umode_t mode;
+	kuid_t uid;
+	kgid_t gid;
+};
 
-	if (d_is_positive(dentry) &&
-	    see_version_sample(see_tx_sb(tx, st->layer), dentry, &v))
-		memset(&v, 0, sizeof(v));
-	return v;
+/* the end of such a moment */
+static void see_tx_loud(struct see_quiet *q)
+{
+	if (q->inode)
+		see_tx_undeny(q->inode);
+	q->inode = NULL;
+}
+
+/*
+ * What changes the version from here to see_tx_quiet_end() must be ours: with
+ * writers there is no telling, and later steps then find the object changed.
+ */
+static void see_tx_quiet(struct see_tx *tx, struct see_tx_step *st,
+			 struct dentry *dentry, struct see_quiet *q)
+{
+	struct inode *inode = d_inode(dentry);
+
+	memset(q, 0, sizeof(*q));
+	if (!inode)
+		return;
+	if (S_ISREG(inode->i_mode)) {
+		if (!see_tx_deny(inode))
+			return;
+		q->inode = inode;
+	}
+	q->known = !see_version_sample(see_tx_sb(tx, st->layer), dentry, &q->ver);
+	q->mode = inode->i_mode;
+	q->uid = inode->i_uid;
+	q->gid = inode->i_gid;
+}
+
+static void see_tx_quiet_end(struct see_tx *tx, struct see_tx_step *st,
+			     struct dentry *dentry, struct see_quiet *q)
+{
+	struct inode *inode = d_inode(dentry);
+
+	if (q->known && inode->i_mode == q->mode && uid_eq(inode->i_uid, q->uid) &&
+	    gid_eq(inode->i_gid, q->gid))
+		see_tx_touched(tx, st->layer, dentry, &q->ver, true);
+	see_tx_loud(q);
 }
 
 static int see_tx_unchanged(struct see_tx *tx, struct see_tx_step *st,
@@ -128,6 +179,14 @@ static int see_tx_unchanged(struct see_tx *tx, struct see_tx_step *st,
 		return err;
 	st->conflict |= SEE_CONFLICT_CHANGED;
 	return -ESTALE;
+}
+
+/* is it as the last of our steps left it? */
+static int see_tx_left(struct see_tx *tx, struct see_tx_step *st, struct dentry *dentry)
+{
+	struct see_touched *t = xa_load(&tx->touched, (unsigned long)d_inode(dentry));
+
+	return t ? see_tx_unchanged(tx, st, dentry, &t->to) : -ESTALE;
 }
 
 /* ---- names ---- */
@@ -247,12 +306,24 @@ static bool see_tx_watched(const struct see_tx_step *st)
 	       S_ISREG(st->src.inode->i_mode) && st->kind != SEE_STEP_RMDIR;
 }
 
+/* with all that is in it */
+static bool see_tx_is_born_dir(const struct see_tx_step *st)
+{
+	return st->kind != SEE_STEP_RMDIR && !st->src.host && !st->prepare &&
+	       (st->what & SEE_CHANGE_NAME_MADE) && S_ISDIR(st->src.inode->i_mode);
+}
+
+struct see_back_tree {
+	struct see_tx *tx;
+	struct see_tx_step *st;
+};
+
 static int see_swap_locked(struct see_tx *tx, struct see_tx_step *st,
 			   const struct see_swap *s, struct dentry *trap,
 			   struct inode **delegated)
 {
 	bool watched = see_tx_watched(st), denied = false;
-	struct see_version srcver, dstver;
+	struct see_quiet srcver, dstver;
 	struct renamedata rd = {
 		.old_dir = d_inode(s->from),
 		.new_dir = d_inode(s->to),
@@ -260,7 +331,7 @@ static int see_swap_locked(struct see_tx *tx, struct see_tx_step *st,
 		.flags = s->displaced ? RENAME_EXCHANGE : RENAME_NOREPLACE,
 	};
 	struct dentry *src, *dst;
-	int err;
+	int err, ignored = 0;
 
 	see_rename_idmaps(&rd);
 	src = lookup_one_len(s->old, s->from, strlen(s->old));
@@ -279,22 +350,27 @@ static int see_swap_locked(struct see_tx *tx, struct see_tx_step *st,
 		if (!denied)
 			err = s->back ? -ESTALE : -ETXTBSY;
 		else if (s->back)
-			err = see_tx_unchanged(tx, st, src, &st->after);
+			err = see_tx_left(tx, st, src);
 	}
 	if (err)
 		goto out_dst;
-	srcver = see_tx_before(tx, st, src);
-	dstver = see_tx_before(tx, st, dst);
+	see_tx_quiet(tx, st, src, &srcver);
+	see_tx_quiet(tx, st, dst, &dstver);
 	rd.old_dentry = src;
 	rd.new_dentry = dst;
 	err = vfs_rename(&rd);
-	if (err)
+	if (err) {
+		see_tx_loud(&srcver);
+		see_tx_loud(&dstver);
 		goto out_dst;
-	if (watched)
-		st->after = see_tx_before(tx, st, src);
-	see_tx_touched(tx, st->layer, src, &srcver);
+	}
+	if (!s->back && see_tx_is_born_dir(st))
+		st->when = inode_get_ctime(s->moved);
+	if (!s->back)
+		see_tx_mark(&tx->dirs, d_inode(s->to), &ignored);
+	see_tx_quiet_end(tx, st, src, &srcver);
 	if (s->displaced)
-		see_tx_touched(tx, st->layer, dst, &dstver);
+		see_tx_quiet_end(tx, st, dst, &dstver);
 out_dst:
 	if (denied)
 		see_tx_undeny(s->moved);
@@ -345,14 +421,52 @@ static int see_apply_names(struct see_tx *tx, struct see_tx_step *st)
 	return see_swap(tx, st, &s);
 }
 
+/* did the host do something to what was born, since it was installed? */
+static int see_back_tree_one(struct dentry *dentry, void *arg)
+{
+	const struct see_back_tree *b = arg;
+	struct inode *inode = d_inode(dentry);
+	struct timespec64 ctime = inode_get_ctime(inode);
+
+	/* a directory in which steps of ours made names that were taken back since */
+	if (xa_load(&b->tx->dirs, (unsigned long)inode))
+		return 0;
+	/* it has another name, which a step of ours made */
+	if (inode != b->st->src.inode && xa_load(&b->tx->touched, (unsigned long)inode))
+		return see_tx_left(b->tx, b->st, dentry);
+	if (timespec64_compare(&ctime, &b->st->when) > 0 ||
+	    (S_ISREG(inode->i_mode) && inode_is_open_for_write(inode)))
+		return -ESTALE;
+	return 0;
+}
+
+/* what the host made in a new directory must not go into the SEE with it */
+static int see_back_tree(struct see_tx *tx, struct see_tx_step *st)
+{
+	struct see_back_tree b = { .tx = tx, .st = st };
+	struct dentry *top = d_find_any_alias(st->src.inode);
+	int err;
+
+	if (!top)
+		return -ESTALE;
+	err = see_tree_each(see_tx_sb(tx, st->layer), top, see_back_tree_one, &b);
+	dput(top);
+	if (err == -ESTALE)
+		st->conflict |= SEE_CONFLICT_CHANGED;
+	return err;
+}
+
 static int see_back_names(struct see_tx *tx, struct see_tx_step *st)
 {
 	struct see_swap s = {
 		.moved = st->src.inode, .displaced = st->dst.inode,
 		.reverse = true, .back = true,
 	};
+	int err = 0;
 
-	return see_swap(tx, st, &s);
+	if (see_tx_is_born_dir(st))
+		err = see_back_tree(tx, st);
+	return err ?: see_swap(tx, st, &s);
 }
 
 /* ---- directories that go ---- */
@@ -381,6 +495,10 @@ static int see_apply_rmdir(struct see_tx *tx, struct see_tx_step *st)
 	} else {
 		err = see_auth_locked(tx, st);
 	}
+	/* taking it back must not fail for want of memory */
+	if (!err)
+		err = xa_reserve(&tx->again, (unsigned long)st->dst.inode,
+				 GFP_KERNEL_ACCOUNT);
 	if (!err)
 		err = vfs_rmdir(see_nop_idmap, inode, dentry);
 	/* the host made something in it */
@@ -408,7 +526,8 @@ static int see_back_rmdir(struct see_tx *tx, struct see_tx_step *st)
 static int see_prepare_made(struct see_tx *tx, struct see_tx_step *st)
 {
 	struct dentry *undo = tx->layer[st->layer].undo.dentry;
-	struct see_version before;
+	struct see_quiet quiet;
+	struct dentry *other;
 	char buf[SEE_WORK_NAME];
 	struct see_op op;
 	struct qstr name;
@@ -419,12 +538,18 @@ static int see_prepare_made(struct see_tx *tx, struct see_tx_step *st)
 	err = see_begin(see_tx_sb(tx, st->layer)->sb, &op);
 	if (err)
 		return err;
-	if (st->prepare == SEE_PREPARE_LINK) {
-		before = see_tx_before(tx, st, st->target);
+	if (st->prepare == SEE_PREPARE_KEPT) {
+		other = xa_load(&tx->again, (unsigned long)st->object);
+		err = see_make(undo, &name, d_inode(other)->i_mode, 0, NULL, other,
+			       &st->image);
+	} else if (st->prepare == SEE_PREPARE_LINK) {
+		see_tx_quiet(tx, st, st->target, &quiet);
 		err = see_make(undo, &name, d_inode(st->target)->i_mode, 0, NULL,
 			       st->target, &st->image);
-		if (!err)
-			see_tx_touched(tx, st->layer, st->image, &before);
+		if (err)
+			see_tx_loud(&quiet);
+		else
+			see_tx_quiet_end(tx, st, st->image, &quiet);
 	} else {
 		err = see_tree_copy(st->target, S_IFDIR | 0700, 0, undo, &name, &st->image);
 		if (!err)
@@ -449,7 +574,9 @@ int see_tx_prepare(struct see_tx *tx, struct see_tx_step *st)
 	case SEE_PREPARE_IMAGE:
 		return see_install_image(tx, st);
 	case SEE_PREPARE_KEPT:
-		err = see_install_kept(tx, st);
+		/* one object, whatever names it has */
+		err = xa_load(&tx->again, (unsigned long)st->object) ?
+			see_prepare_made(tx, st) : see_install_kept(tx, st);
 		break;
 	default:
 		err = see_prepare_made(tx, st);
@@ -459,7 +586,7 @@ int see_tx_prepare(struct see_tx *tx, struct see_tx_step *st)
 		return err;
 	ihold(d_inode(st->image));
 	st->src.inode = d_inode(st->image);
-	if (st->prepare == SEE_PREPARE_KEPT && d_is_dir(st->image) && st->object)
+	if (st->prepare == SEE_PREPARE_KEPT && !xa_load(&tx->again, (unsigned long)st->object))
 		err = see_tx_again(tx, st->object, st->image);
 	return err;
 }

@@ -94,10 +94,15 @@ static int see_auth_walk_host(struct see_layer *layer, struct dentry *dentry)
 static int see_auth_dir(struct dentry *dir)
 {
 	struct inode *inode = d_inode(dir);
+	int err;
 
 	if (IS_DEADDIR(inode))
 		return -ENOENT;
-	return inode_permission(see_nop_idmap, inode, MAY_WRITE | MAY_EXEC);
+	err = inode_permission(see_nop_idmap, inode, MAY_WRITE | MAY_EXEC);
+	/* whose it is could give the permission for as long as it takes, as in the SEE */
+	if (err == -EACCES && inode_owner_or_capable(see_nop_idmap, inode))
+		err = 0;
+	return err;
 }
 
 /* as may_delete(), whose other checks the VFS makes */
@@ -115,11 +120,23 @@ static int see_auth_delete(struct dentry *dir, struct inode *victim)
 
 /* ---- what appears ---- */
 
+/**
+ * struct see_auth_new - who wants what appears
+ * @caller: credentials
+ * @inherit: group that what is made there inherits, or INVALID_GID
+ */
+struct see_auth_new {
+	const struct cred *caller;
+	kgid_t inherit;
+};
+
 /* could the caller have given an object this owner and mode? */
-static int see_auth_owner(const struct inode *inode)
+static int see_auth_owner(const struct inode *inode, kgid_t inherit)
 {
 	bool mine = uid_eq(inode->i_uid, current_fsuid());
-	bool group = in_group_p(inode->i_gid);
+	bool group = in_group_p(inode->i_gid) ||
+		     (gid_eq(inode->i_gid, inherit) &&
+		      (S_ISDIR(inode->i_mode) || !(inode->i_mode & S_ISGID)));
 
 	if ((!mine || !group) && !capable(CAP_CHOWN))
 		return -EPERM;
@@ -148,58 +165,54 @@ static int see_auth_xattr(struct inode *inode, const char *name)
 	return inode_owner_or_capable(see_nop_idmap, inode) ? 0 : -EPERM;
 }
 
-/* one object that appears */
+/* one attribute of an object that appears: only what is not its owner's to set */
+static int see_auth_new_xattr(struct inode *inode, const char *name)
+{
+	if (strncmp(name, XATTR_SECURITY_PREFIX, XATTR_SECURITY_PREFIX_LEN) &&
+	    strncmp(name, XATTR_TRUSTED_PREFIX, XATTR_TRUSTED_PREFIX_LEN))
+		return 0;
+	return see_auth_xattr(inode, name);
+}
+
+/* one object that appears: read by the mounter, who sees all, judged as the caller */
 static int see_auth_one(struct dentry *dentry, void *arg)
 {
+	const struct see_auth_new *new = arg;
 	struct inode *inode = d_inode(dentry);
+	const struct cred *old;
 	char *list, *name;
 	ssize_t len;
 	int err;
 
-	err = see_auth_owner(inode);
-	if (err)
-		return err;
-	len = vfs_listxattr(dentry, NULL, 0);
-	if (len <= 0)
-		return len == -EOPNOTSUPP ? 0 : len;
-	list = kvmalloc(len, GFP_KERNEL);
-	if (!list)
-		return -ENOMEM;
-	len = vfs_listxattr(dentry, list, len);
-	err = min_t(ssize_t, len, 0);
-	for (name = list; !err && name < list + len; name += strlen(name) + 1)
-		/* of the owner's own object: only what is not the owner's to set */
-		if (!strncmp(name, XATTR_SECURITY_PREFIX, XATTR_SECURITY_PREFIX_LEN) ||
-		    !strncmp(name, XATTR_TRUSTED_PREFIX, XATTR_TRUSTED_PREFIX_LEN))
-			err = see_auth_xattr(inode, name);
-	kvfree(list);
-	return err;
-}
-
-/* the tree is walked under the mounter's credentials, and judged under ours */
-static int see_auth_tree_one(struct dentry *dentry, void *arg)
-{
-	const struct cred *old = override_creds(arg);
-	int err = see_auth_one(dentry, NULL);
-
+	list = see_xattr_names(dentry, &len);
+	if (IS_ERR(list))
+		return PTR_ERR(list);
+	old = override_creds(new->caller);
+	err = see_auth_owner(inode, new->inherit);
+	for (name = list; !err && list && name < list + len; name += strlen(name) + 1)
+		err = see_auth_new_xattr(inode, name);
 	revert_creds(old);
+	kvfree(list);
 	return err;
 }
 
 static int see_auth_tree(struct see_tx *tx, struct see_tx_step *st)
 {
 	struct see_layer *layer = see_tx_sb(tx, st->layer);
-	struct dentry *top;
+	struct see_auth_new new = { .caller = tx->caller, .inherit = INVALID_GID };
+	struct dentry *top, *dir = see_tx_dir(tx, &st->dst);
 	const struct cred *old;
 	int err;
 
 	if (see_auth_all())
 		return 0;
+	if (dir && (d_inode(dir)->i_mode & S_ISGID))
+		new.inherit = d_inode(dir)->i_gid;
 	top = d_find_any_alias(st->src.inode);
 	if (!top)
 		return -ESTALE;
 	old = override_creds(layer->cred);
-	err = see_tree_each(layer, top, see_auth_tree_one, (void *)tx->caller);
+	err = see_tree_each(layer, top, see_auth_one, &new);
 	revert_creds(old);
 	dput(top);
 	return err;
@@ -273,16 +286,26 @@ static int see_auth_attrs(struct see_tx *tx, struct see_tx_step *st)
 static int see_auth_diff(struct dentry *dentry, const char *name, const void *value,
 			 size_t size, void *arg)
 {
-	return see_auth_xattr(d_inode(dentry), name);
+	const struct cred *old = override_creds(arg);
+	int err = see_auth_xattr(d_inode(dentry), name);
+
+	revert_creds(old);
+	return err;
 }
 
 static int see_auth_modify(struct see_tx *tx, struct see_tx_step *st)
 {
+	const struct cred *old;
 	int err = see_auth_attrs(tx, st);
 
 	if (err || see_auth_all())
 		return err;
-	return see_xattr_diff(see_priv(st->object), st->target, see_auth_diff, NULL);
+	/* not everybody sees what is to be changed */
+	old = override_creds(see_tx_sb(tx, st->layer)->cred);
+	err = see_xattr_diff(see_priv(st->object), st->target, see_auth_diff,
+			     (void *)tx->caller);
+	revert_creds(old);
+	return err;
 }
 
 /* ---- one step ---- */
@@ -314,8 +337,10 @@ static int see_auth_put(struct see_tx *tx, struct see_tx_step *st)
 {
 	if (!st->dst.host || st->src.host || st->kind == SEE_STEP_RMDIR)
 		return 0;
+	/* a rename, if a name of it goes as well: who may remove that may do so */
 	if (st->prepare == SEE_PREPARE_LINK)
-		return see_auth_link(st->src.inode);
+		return xa_load(&tx->removed, (unsigned long)st->src.inode) ?
+			0 : see_auth_link(st->src.inode);
 	/* one that is made again is judged when it is there */
 	if (!st->src.inode)
 		return 0;

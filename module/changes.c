@@ -251,23 +251,34 @@ static int see_count(struct see_changes *c, const struct see_found *f)
 	return 0;
 }
 
+/* names of a directory are changes of their own, and its times are theirs */
+static int see_dir_conflict(struct inode *inode)
+{
+	struct see_inode *si = see_i(inode);
+	struct inode *lower = d_inode(si->lower);
+	u64 xattrs;
+	int err;
+
+	if (lower->i_mode != si->first_mode || !uid_eq(lower->i_uid, si->first_uid) ||
+	    !gid_eq(lower->i_gid, si->first_gid))
+		return SEE_CONFLICT_CHANGED;
+	err = see_first_xattrs(inode, &xattrs);
+	if (err)
+		return err;
+	return !si->first_xattrs || xattrs == si->first_xattrs ? 0 : SEE_CONFLICT_CHANGED;
+}
+
 /* what the host did to a changed object since its first change */
 static int see_object_conflict(struct see_changes *c, struct inode *inode)
 {
 	struct see_inode *si = see_i(inode);
 	struct see_version now;
-	struct inode *lower;
 	int err;
 
 	if (see_gone(inode))
 		return SEE_CONFLICT_GONE;
-	lower = d_inode(si->lower);
-	/* names of a directory are changes of their own */
 	if (S_ISDIR(inode->i_mode))
-		return lower->i_mode == si->first_mode &&
-		       uid_eq(lower->i_uid, si->first_uid) &&
-		       gid_eq(lower->i_gid, si->first_gid) ?
-			0 : SEE_CONFLICT_CHANGED;
+		return see_dir_conflict(inode);
 	err = see_version_sample(c->layer, si->lower, &now);
 	if (err)
 		return err;

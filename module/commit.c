@@ -44,6 +44,8 @@ struct see_tx *see_tx_new(unsigned int nlayers, const struct cred *caller, u32 c
 	xa_init(&tx->touched);
 	xa_init(&tx->again);
 	xa_init(&tx->modified);
+	xa_init(&tx->removed);
+	xa_init(&tx->dirs);
 	INIT_LIST_HEAD(&tx->locks);
 	tx->nlayers = nlayers;
 	tx->criterion = criterion;
@@ -94,6 +96,8 @@ void see_tx_free(struct see_tx *tx)
 		dput(d);
 	xa_destroy(&tx->again);
 	xa_destroy(&tx->modified);
+	xa_destroy(&tx->removed);
+	xa_destroy(&tx->dirs);
 	for (i = 0; i < tx->nlayers; i++) {
 		path_put(&tx->layer[i].undo);
 		path_put(&tx->layer[i].caller);
@@ -389,7 +393,7 @@ int see_tx_act(struct see_tx *tx, u32 step, u32 action, u32 *conflict)
 		err = st->kind && !st->applied ? see_tx_apply(tx, st) : 0;
 		break;
 	case SEE_ACTION_TAKE_BACK:
-		err = st->applied ? see_tx_take_back(tx, st) : 0;
+		err = st->applied ? see_tx_take_back(tx, st) : st->half ? -EUCLEAN : 0;
 		break;
 	case SEE_ACTION_DROP:
 		tx->started = true;

@@ -14,11 +14,13 @@ struct see_out;
  * @caller: where the caller of the commit would make the changes; no mount if
  *	    there are none to be made
  * @undo: directory for pre-images, on the private tree's mount
+ * @writable: SEE_LAYER_WRITE
  */
 struct see_tx_layer {
 	struct path root;
 	struct path caller;
 	struct path undo;
+	bool writable;
 };
 
 /* where in the order a step belongs */
@@ -78,7 +80,9 @@ struct see_tx_name {
  * @image: what PREPARE made
  * @ver: version of the host object that is displaced or modified
  * @after: what MODIFY left
+ * @when: a born directory was installed, by the clock of the file system
  * @old: MODIFY: host side when it was prepared
+ * @half: MODIFY failed, and so did taking it back: only the journal's way is left
  * @denying: writes to the displaced object are denied
  * @applied: and not taken back
  */
@@ -102,6 +106,7 @@ struct see_tx_step {
 	struct dentry *image;
 	struct see_version ver;
 	struct see_version after;
+	struct timespec64 when;
 	struct {
 		u64 size;
 		s64 mtime;
@@ -111,6 +116,7 @@ struct see_tx_step {
 	} old;
 	struct inode *denying;
 	bool applied;
+	bool half;
 };
 
 /**
@@ -138,6 +144,8 @@ struct see_touched {
  * @again: by inode of the SEE or of the host, the directory that was made again in
  *	   place of one that the host or a step of ours removed
  * @modified: host inodes that a step MODIFY is about
+ * @removed: host inodes of which a step takes a name away
+ * @dirs: inodes of directories in which steps made names
  * @locks: on the host, for those that the SEE took
  * @layer: the layers
  */
@@ -154,6 +162,8 @@ struct see_tx {
 	struct xarray touched;
 	struct xarray again;
 	struct xarray modified;
+	struct xarray removed;
+	struct xarray dirs;
 	struct list_head locks;
 	struct see_tx_layer layer[];
 };
@@ -167,6 +177,13 @@ static inline struct see_layer *see_tx_sb(const struct see_tx *tx, u32 layer)
 static inline bool see_tx_forces(const struct see_tx *tx)
 {
 	return tx->criterion == SEE_CRITERION_FORCE;
+}
+
+static inline void see_tx_mark(struct xarray *xa, const struct inode *inode, int *err)
+{
+	if (!*err)
+		*err = xa_err(xa_store(xa, (unsigned long)inode, xa_mk_value(1),
+				       GFP_KERNEL_ACCOUNT));
 }
 
 /* commit.c */
@@ -195,7 +212,7 @@ void see_tx_allow(struct see_tx_step *st);
 const struct see_version *see_tx_expected(struct see_tx *tx, struct see_tx_step *st,
 					  struct inode *inode);
 void see_tx_touched(struct see_tx *tx, u32 layer, struct dentry *dentry,
-		    const struct see_version *before);
+		    const struct see_version *before, bool names);
 
 /* install.c */
 int see_install_image(struct see_tx *tx, struct see_tx_step *st);

@@ -901,12 +901,27 @@ static int see_dev_open(struct inode *inode, struct file *file)
 /* commits that have done nothing yet go with the daemon */
 static void see_dev_detached(void)
 {
-	struct see_env *env;
+	struct see_env *env, *next;
+	u64 last = 0;
 
-	mutex_lock(&see_envs_lock);
-	list_for_each_entry(env, &see_envs, list)
-		see_env_drop_tx(env, false);
-	mutex_unlock(&see_envs_lock);
+	/* one at a time: dropping one may have to wait */
+	do {
+		next = NULL;
+		mutex_lock(&see_envs_lock);
+		list_for_each_entry(env, &see_envs, list) {
+			if (env->id <= last)
+				continue;
+			next = env;
+			kref_get(&env->ref);
+			break;
+		}
+		mutex_unlock(&see_envs_lock);
+		if (next) {
+			last = next->id;
+			see_env_drop_tx(next, false);
+			see_env_put(next);
+		}
+	} while (next);
 }
 
 static int see_dev_flush(struct file *file, fl_owner_t owner)

@@ -43,6 +43,25 @@ void see_pin(struct inode *inode)
 	spin_unlock(&layer->lock);
 }
 
+/**
+ * see_first_xattrs - what xattrs and ACLs a directory of the host has now
+ * @inode: of the SEE
+ * @hash: set; 0 for another object, whose version tells
+ */
+int see_first_xattrs(struct inode *inode, u64 *hash)
+{
+	const struct cred *old;
+	int err;
+
+	*hash = 0;
+	if (!S_ISDIR(inode->i_mode))
+		return 0;
+	old = override_creds(see_layer(inode->i_sb)->cred);
+	err = see_xattr_hash(see_i(inode)->lower, hash);
+	revert_creds(old);
+	return err;
+}
+
 /* @place: lower dentry of the name at which the object would stay, or NULL */
 static int see_hold_one(struct inode *inode, struct inode *parent,
 			struct dentry *place)
@@ -52,9 +71,12 @@ static int see_hold_one(struct inode *inode, struct inode *parent,
 	struct name_snapshot snap;
 	struct see_version first;
 	char *origin, *name = NULL;
+	u64 xattrs;
 	int err;
 
 	err = see_version_sample(layer, si->lower, &first);
+	if (!err)
+		err = see_first_xattrs(inode, &xattrs);
 	if (err)
 		return err;
 	origin = see_tree_key(si->lower);
@@ -74,6 +96,7 @@ static int see_hold_one(struct inode *inode, struct inode *parent,
 	if (!test_bit(SEE_I_CHANGED, &si->flags)) {
 		si->origin = origin;
 		si->first = first;
+		si->first_xattrs = xattrs;
 		si->first_mode = d_inode(si->lower)->i_mode;
 		si->first_uid = d_inode(si->lower)->i_uid;
 		si->first_gid = d_inode(si->lower)->i_gid;

@@ -29,6 +29,7 @@
 #include "data.h"
 #include "inode.h"
 #include "lower.h"
+#include "names.h"
 #include "tree.h"
 #include "version.h"
 
@@ -172,10 +173,13 @@ static int see_install_xattr(struct dentry *to, const char *name, const void *va
 	return __vfs_setxattr_locked(see_nop_idmap, to, name, value, size, 0, NULL);
 }
 
+/* @arg: whether we wrote to it, which takes file capabilities away */
 static int see_xattr_differs(struct dentry *to, const char *name, const void *value,
 			     size_t size, void *arg)
 {
-	return -ESTALE;
+	const bool *written = arg;
+
+	return *written && !strcmp(name, XATTR_NAME_CAPS) ? 0 : -ESTALE;
 }
 
 /* @like: mode and owner are taken from there; @mtime if @times */
@@ -190,11 +194,13 @@ static int see_install_iattr(struct dentry *to, umode_t mode, kuid_t uid, kgid_t
 		attr.ia_valid |= ATTR_UID;
 	if (!gid_eq(inode->i_gid, gid))
 		attr.ia_valid |= ATTR_GID;
-	if (attr.ia_valid)
+	if (attr.ia_valid) {
+		attr.ia_valid |= ATTR_CTIME;
 		err = notify_change(see_nop_idmap, to, &attr, NULL);
+	}
 	/* a change of owner takes set-id bits away */
 	if (!err && !S_ISLNK(mode) && inode->i_mode != mode) {
-		attr.ia_valid = ATTR_MODE;
+		attr.ia_valid = ATTR_MODE | ATTR_CTIME;
 		attr.ia_mode = mode;
 		err = notify_change(see_nop_idmap, to, &attr, NULL);
 	}
@@ -203,11 +209,20 @@ static int see_install_iattr(struct dentry *to, umode_t mode, kuid_t uid, kgid_t
 
 		if (timespec64_equal(&now, mtime))
 			return 0;
-		attr.ia_valid = ATTR_MTIME | ATTR_MTIME_SET | ATTR_TIMES_SET;
+		attr.ia_valid = ATTR_MTIME | ATTR_MTIME_SET | ATTR_TIMES_SET |
+				ATTR_CTIME;
 		attr.ia_mtime = *mtime;
 		err = notify_change(see_nop_idmap, to, &attr, NULL);
 	}
 	return err;
+}
+
+/* names that come and go set the time of a directory by themselves */
+static bool see_sets_mtime(const struct see_tx_step *st)
+{
+	struct see_names *names = see_names(st->object);
+
+	return !names || !READ_ONCE(names->nr);
 }
 
 static int see_put_attrs(struct see_tx_step *st, struct dentry *to)
@@ -221,7 +236,7 @@ static int see_put_attrs(struct see_tx_step *st, struct dentry *to)
 	if (!err)
 		err = see_xattr_diff(see_priv(inode), to, see_install_xattr, NULL);
 	return err ?: see_install_iattr(to, inode->i_mode, inode->i_uid, inode->i_gid,
-					&mtime);
+					see_sets_mtime(st) ? &mtime : NULL);
 }
 
 static int see_back_attrs(struct see_tx_step *st, struct dentry *to)
@@ -232,7 +247,8 @@ static int see_back_attrs(struct see_tx_step *st, struct dentry *to)
 	err = see_install_iattr(to, st->old.mode, st->old.uid, st->old.gid, NULL);
 	if (!err)
 		err = see_xattr_diff(st->image, to, see_install_xattr, NULL);
-	return err ?: see_install_iattr(to, st->old.mode, st->old.uid, st->old.gid, &mtime);
+	return err ?: see_install_iattr(to, st->old.mode, st->old.uid, st->old.gid,
+					see_sets_mtime(st) ? &mtime : NULL);
 }
 
 /* ---- comparing ---- */
@@ -251,6 +267,20 @@ static bool see_is_new(const struct see_tx_step *st, const struct inode *host)
 	       uid_eq(host->i_uid, inode->i_uid) && gid_eq(host->i_gid, inode->i_gid);
 }
 
+/* attributes, extended attributes and ACLs: as before, or as installed? */
+static int see_compare_attrs(struct see_tx_step *st, bool back, bool written)
+{
+	struct inode *host = d_inode(st->target);
+	int err = -ESTALE;
+
+	if (back ? see_is_new(st, host) : see_is_old(st, host))
+		err = see_xattr_diff(back ? see_priv(st->object) : st->image, st->target,
+				     see_xattr_differs, &written);
+	if (err == -ESTALE)
+		st->conflict |= SEE_CONFLICT_CHANGED;
+	return err;
+}
+
 /*
  * Is the host object as it should be?  Names of a directory are changes of their
  * own, and steps of ours: its version tells nothing.
@@ -262,19 +292,13 @@ static int see_compare(struct see_tx *tx, struct see_tx_step *st, bool back)
 	struct see_version now;
 	int err;
 
-	if (back ? !see_is_new(st, host) : !see_is_old(st, host))
-		goto changed;
-	err = see_xattr_diff(back ? see_priv(st->object) : st->image, st->target,
-			     see_xattr_differs, NULL);
-	if (err == -ESTALE)
-		goto changed;
+	err = see_compare_attrs(st, back, false);
 	if (err || S_ISDIR(host->i_mode))
 		return err;
 	then = back ? &st->after : see_tx_expected(tx, st, host);
 	err = see_version_sample(see_tx_sb(tx, st->layer), st->target, &now);
 	if (err || see_version_equal(then, &now))
 		return err;
-changed:
 	st->conflict |= SEE_CONFLICT_CHANGED;
 	return -ESTALE;
 }
@@ -457,68 +481,118 @@ static int see_install_data(struct see_tx *tx, struct see_tx_step *st, struct fi
 	return err;
 }
 
-/* under the lock of the object, once its data are there */
-static int see_install_locked(struct see_tx_step *st, struct file *file, bool back)
-{
-	struct inode *host = d_inode(st->target);
-	int err;
-
-	/* without a file the caller has write access to the mount */
-	if (file)
-		file_start_write(file);
-	inode_lock(host);
-	err = back ? see_back_attrs(st, st->target) : see_put_attrs(st, st->target);
-	/* half done is not done */
-	if (err && !back && see_back_attrs(st, st->target))
-		pr_err("seefs: attributes of %s are half installed\n", st->path);
-	inode_unlock(host);
-	if (file)
-		file_end_write(file);
-	return err;
-}
-
-static int see_install_admit(struct see_tx *tx, struct see_tx_step *st, bool back)
-{
-	struct inode *host = d_inode(st->target);
-	int err;
-
-	inode_lock(host);
-	err = see_compare(tx, st, back);
-	if (!err && !back)
-		err = see_auth_locked(tx, st);
-	inode_unlock(host);
-	return err;
-}
-
 static void see_install_sample(struct see_tx *tx, struct see_tx_step *st,
 			       const struct see_version *before)
 {
 	if (see_version_sample(see_tx_sb(tx, st->layer), st->target, &st->after))
 		memset(&st->after, 0, sizeof(st->after));
-	see_tx_touched(tx, st->layer, st->target, before);
+	see_tx_touched(tx, st->layer, st->target, before, false);
 }
 
-/* with the file latched, if there is one */
-static int see_install_side(struct see_tx *tx, struct see_tx_step *st, struct file *file,
-			    bool back)
+/**
+ * struct see_putting - one installing, or taking back
+ * @tx: the commit
+ * @st: a step MODIFY
+ * @file: of the host, latched, if there are data
+ * @back: take it back
+ * @before: version of the host object before
+ */
+struct see_putting {
+	struct see_tx *tx;
+	struct see_tx_step *st;
+	struct file *file;
+	bool back;
+	struct see_version before;
+};
+
+/* before the data: is it as expected, and may the caller? */
+static int see_putting_admit(struct see_putting *p)
 {
-	struct see_version before = {};
+	struct see_tx_step *st = p->st;
+	struct inode *host = d_inode(st->target);
 	int err;
 
-	err = see_install_admit(tx, st, back);
+	inode_lock(host);
+	err = see_compare(p->tx, st, p->back);
+	if (!err && !p->back)
+		err = see_auth_locked(p->tx, st);
+	if (!err)
+		err = see_version_sample(see_tx_sb(p->tx, st->layer), st->target,
+					 &p->before);
+	inode_unlock(host);
+	return err;
+}
+
+/*
+ * Attributes, in one critical section with the check.  The latch keeps the data as
+ * they were compared; the version has moved by what we wrote.
+ */
+static int see_putting_attrs(struct see_putting *p)
+{
+	struct see_tx_step *st = p->st;
+	struct inode *host = d_inode(st->target);
+	int err;
+
+	/* without a file the caller has write access to the mount */
+	if (p->file)
+		file_start_write(p->file);
+	inode_lock(host);
+	err = p->file ? see_compare_attrs(st, p->back, true) :
+			see_compare(p->tx, st, p->back);
+	if (!err && !p->file)
+		err = see_version_sample(see_tx_sb(p->tx, st->layer), st->target,
+					 &p->before);
+	if (!err && !p->back)
+		err = see_auth_locked(p->tx, st);
+	if (!err) {
+		err = p->back ? see_back_attrs(st, st->target) :
+				see_put_attrs(st, st->target);
+		/* half done is not done */
+		if (err && !p->back && see_back_attrs(st, st->target))
+			st->half = true;
+	}
+	see_install_sample(p->tx, st, &p->before);
+	inode_unlock(host);
+	if (p->file)
+		file_end_write(p->file);
+	return err;
+}
+
+/* the data are the host's again; so are attributes, but for what our writing did */
+static int see_putting_undo(struct see_putting *p)
+{
+	struct see_tx_step *st = p->st;
+	struct inode *host = d_inode(st->target);
+	int err;
+
+	err = see_install_data(p->tx, st, p->file, true);
+	file_start_write(p->file);
+	inode_lock(host);
+	/* what the host did to them meanwhile stays */
+	if (!err && !see_compare_attrs(st, false, true))
+		err = see_back_attrs(st, st->target);
+	see_install_sample(p->tx, st, &p->before);
+	inode_unlock(host);
+	file_end_write(p->file);
+	return err;
+}
+
+/* as nobody's task: it must not stop half way because the daemon is killed */
+static int see_putting_run(void *arg)
+{
+	struct see_putting *p = arg;
+	int err = 0;
+
+	if (p->file)
+		err = see_putting_admit(p);
 	if (err)
 		return err;
-	(void)see_version_sample(see_tx_sb(tx, st->layer), st->target, &before);
-	if (file)
-		err = see_install_data(tx, st, file, back);
+	if (p->file)
+		err = see_install_data(p->tx, p->st, p->file, p->back);
 	if (!err)
-		err = see_install_locked(st, file, back);
-	if (err && !back && file) {
-		/* the host is to be as it was; what fails now is for the journal */
-		if (see_install_data(tx, st, file, true) || see_install_locked(st, file, true))
-			pr_err("seefs: %s is half installed\n", st->path);
-	}
-	see_install_sample(tx, st, &before);
+		err = see_putting_attrs(p);
+	if (err && !p->back && p->file && see_putting_undo(p))
+		p->st->half = true;
 	return err;
 }
 
@@ -527,27 +601,27 @@ static int see_install_do(struct see_tx *tx, struct see_tx_step *st, bool back)
 	struct vfsmount *mnt = back ? see_tx_sb(tx, st->layer)->priv.mnt :
 				      tx->layer[st->layer].caller.mnt;
 	bool data = (st->what & SEE_CHANGE_DATA) && see_part(st->object);
-	struct file *file;
+	struct see_putting p = { .tx = tx, .st = st, .back = back };
 	int err;
 
 	if (!data) {
 		err = mnt_want_write(mnt);
 		if (err)
 			return err;
-		err = see_install_side(tx, st, NULL, back);
+		err = see_run_aside(see_putting_run, &p);
 		mnt_drop_write(mnt);
 		return err;
 	}
-	file = see_open_side(mnt, st->target, O_WRONLY);
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	if (!see_latch(file)) {
+	p.file = see_open_side(mnt, st->target, O_WRONLY);
+	if (IS_ERR(p.file))
+		return PTR_ERR(p.file);
+	if (!see_latch(p.file)) {
 		err = -ETXTBSY;
 	} else {
-		err = see_install_side(tx, st, file, back);
-		see_unlatch(file);
+		err = see_run_aside(see_putting_run, &p);
+		see_unlatch(p.file);
 	}
-	fput(file);
+	fput(p.file);
 	return err;
 }
 

@@ -12,9 +12,45 @@
 #include <linux/namei.h>
 #include <linux/posix_acl_xattr.h>
 #include <linux/sched/mm.h>
+#include <linux/siphash.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "lower.h"
+
+struct see_job {
+	struct work_struct work;
+	int (*run)(void *arg);
+	void *arg;
+	int err;
+};
+
+static void see_job_run(struct work_struct *work)
+{
+	struct see_job *job = container_of(work, struct see_job, work);
+
+	job->err = job->run(job->arg);
+}
+
+/**
+ * see_run_aside - do something as nobody's task
+ * @run: what
+ * @arg: for @run
+ *
+ * Without the limits, the signals and the credentials of the caller.
+ *
+ * Return: what @run returned.
+ */
+int see_run_aside(int (*run)(void *arg), void *arg)
+{
+	struct see_job job = { .run = run, .arg = arg };
+
+	INIT_WORK_ONSTACK(&job.work, see_job_run);
+	queue_work(system_unbound_wq, &job.work);
+	flush_work(&job.work);
+	destroy_work_on_stack(&job.work);
+	return job.err;
+}
 
 /**
  * see_begin - start to work on the private tree
@@ -306,7 +342,8 @@ int see_give_attrs(struct dentry *dentry, const struct inode *like)
 		.ia_valid = ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_ATIME |
 			    ATTR_MTIME | ATTR_ATIME_SET | ATTR_MTIME_SET |
 			    ATTR_FORCE,
-		.ia_mode = like->i_mode,
+		/* what stands for a device is a plain file */
+		.ia_mode = (like->i_mode & 07777) | (d_inode(dentry)->i_mode & S_IFMT),
 		.ia_uid = like->i_uid,
 		.ia_gid = like->i_gid,
 		.ia_atime = inode_get_atime(like),
@@ -319,7 +356,7 @@ int see_give_attrs(struct dentry *dentry, const struct inode *like)
 	err = see_setattr(dentry, &attr);
 	/* a change of owner takes set-id bits away: give them back */
 	if (!err && (like->i_mode & (S_ISUID | S_ISGID)) &&
-	    d_inode(dentry)->i_mode != like->i_mode) {
+	    (d_inode(dentry)->i_mode & 07777) != (like->i_mode & 07777)) {
 		attr.ia_valid = ATTR_MODE | ATTR_FORCE;
 		err = see_setattr(dentry, &attr);
 	}
@@ -516,8 +553,14 @@ static int see_acl_diff(struct dentry *from, struct dentry *to, const char *name
 	return ret;
 }
 
-/* the names of all extended attributes but ACLs, to be freed; NULL for none */
-static char *see_xattr_names(struct dentry *dentry, ssize_t *len)
+/**
+ * see_xattr_names - the names of an object's extended attributes
+ * @dentry: the object
+ * @len: bytes of them
+ *
+ * Return: each terminated, to be freed with kvfree(); NULL if there are none.
+ */
+char *see_xattr_names(struct dentry *dentry, ssize_t *len)
 {
 	char *list;
 
@@ -623,6 +666,78 @@ int see_xattr_diff(struct dentry *from, struct dentry *to, see_xattr_fn fn, void
 				err = see_xattr_diff_one(from, to, name, i, fn, arg);
 		kvfree(list);
 	}
+	return err;
+}
+
+/* ---- what they all are ---- */
+
+/* a fixed key: it is to tell changes, not to withstand anybody */
+static const siphash_key_t see_hash_key = {{ 0x5345454653, 0x58415454525f }};
+
+static u64 see_hash_pair(const char *name, const void *value, size_t size)
+{
+	return siphash(name, strlen(name), &see_hash_key) ^
+	       rol64(siphash(value, size, &see_hash_key), 1);
+}
+
+static int see_hash_acl(struct dentry *dentry, const char *name, u64 *sum)
+{
+	struct posix_acl *acl;
+	size_t size;
+	void *buf;
+
+	if (!IS_POSIXACL(d_inode(dentry)))
+		return 0;
+	acl = see_acl_of(dentry, name);
+	if (IS_ERR_OR_NULL(acl))
+		return PTR_ERR_OR_ZERO(acl);
+	buf = see_acl_bytes(acl, &size);
+	posix_acl_release(acl);
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+	*sum += see_hash_pair(name, buf, size);
+	kfree(buf);
+	return 0;
+}
+
+/**
+ * see_xattr_hash - a number that tells whether xattrs or ACLs changed
+ * @dentry: the object
+ * @hash: never 0; names may come in any order
+ *
+ * Context: the mounter's credentials, who sees all of them.
+ */
+int see_xattr_hash(struct dentry *dentry, u64 *hash)
+{
+	u64 sum = 0;
+	char *list, *name;
+	size_t size = 0;
+	ssize_t len;
+	void *value;
+	int err;
+
+	err = see_hash_acl(dentry, XATTR_NAME_POSIX_ACL_ACCESS, &sum);
+	if (!err)
+		err = see_hash_acl(dentry, XATTR_NAME_POSIX_ACL_DEFAULT, &sum);
+	if (err)
+		return err;
+	list = see_xattr_names(dentry, &len);
+	if (IS_ERR(list))
+		return PTR_ERR(list);
+	for (name = list; list && name < list + len; name += strlen(name) + 1) {
+		if (see_xattr_ours(name))
+			continue;
+		value = see_xattr_value(dentry, name, &size);
+		if (IS_ERR(value)) {
+			err = PTR_ERR(value);
+			break;
+		}
+		if (value)
+			sum += see_hash_pair(name, value, size);
+		kvfree(value);
+	}
+	kvfree(list);
+	*hash = sum ?: 1;
 	return err;
 }
 

@@ -23,6 +23,7 @@ struct see_op {
 	const struct cred *cred;
 };
 
+int see_run_aside(int (*run)(void *arg), void *arg);
 int see_begin(struct super_block *sb, struct see_op *op);
 int see_begin_as_caller(struct super_block *sb, struct see_op *op);
 void see_end(struct see_op *op);
@@ -46,6 +47,8 @@ int see_copy_xattrs(struct dentry *from, struct dentry *to);
 typedef int (*see_xattr_fn)(struct dentry *to, const char *name, const void *value,
 			    size_t size, void *arg);
 
+int see_xattr_hash(struct dentry *dentry, u64 *hash);
+char *see_xattr_names(struct dentry *dentry, ssize_t *len);
 int see_xattr_diff(struct dentry *from, struct dentry *to, see_xattr_fn fn, void *arg);
 struct file *see_open_dir(struct see_layer *layer, struct vfsmount *mnt,
 			  struct dentry *dentry);

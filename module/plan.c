@@ -64,15 +64,24 @@ static struct see_tx_step *see_tx_add(struct see_tx *tx, u32 layer,
 	return st;
 }
 
-/* how deep in the SEE */
-static u32 see_tx_depth(const char *path)
+/* how deep in the SEE a name is; not by its path, which may be too long to tell */
+static u32 see_tx_depth(struct see_layer *layer, struct inode *dir)
 {
+	struct inode *root = d_inode(layer->sb->s_root), *up;
+	char *name = kmalloc(NAME_MAX + 1, GFP_KERNEL | __GFP_NOFAIL);
 	u32 depth = 0;
 
-	while ((path = strchr(path, '/'))) {
+	ihold(dir);
+	while (dir != root) {
+		up = see_up(layer, dir, name);
+		if (IS_ERR(up))
+			break;
+		iput(dir);
+		dir = up;
 		depth++;
-		path++;
 	}
+	iput(dir);
+	kfree(name);
 	return depth;
 }
 
@@ -142,10 +151,14 @@ static int see_tx_sample(struct see_tx *tx, struct see_tx_step *st, struct dentr
 	return see_version_sample(see_tx_sb(tx, st->layer), host, &st->ver);
 }
 
-/* may the host object be displaced or removed just now? */
-static int see_tx_busy(struct see_tx *tx, struct dentry *host)
+/* may the host object be displaced, moved or removed just now? */
+static int see_tx_busy(struct see_tx *tx, struct see_layer *layer, struct dentry *host)
 {
 	if (d_mountpoint(host))
+		return -EBUSY;
+	/* a store, or what leads to it: recovery would not find it */
+	if (d_is_dir(host) && layer->samefs &&
+	    (see_hidden(layer, host) || is_subdir(layer->priv.dentry, host)))
 		return -EBUSY;
 	if (d_is_reg(host) && inode_is_open_for_write(d_inode(host)) && !see_tx_forces(tx))
 		return -ETXTBSY;
@@ -164,8 +177,9 @@ static int see_tx_remove(struct see_tx *tx, struct see_changes *c,
 		return PTR_ERR(st);
 	st->kind = SEE_STEP_RENAME;
 	st->phase = SEE_PHASE_REMOVE;
-	st->busy = see_tx_busy(tx, host);
+	st->busy = see_tx_busy(tx, c->layer, host);
 	err = see_tx_sample(tx, st, host);
+	see_tx_mark(&tx->removed, d_inode(host), &err);
 	if (err)
 		return err;
 	see_tx_name_undo(tx, st, &st->dst);
@@ -267,7 +281,7 @@ static int see_tx_rmdir_step(struct see_tx *tx, struct see_changes *c,
 	st->phase = early ? SEE_PHASE_RMDIR_EARLY : SEE_PHASE_RMDIR;
 	st->prepare = SEE_PREPARE_DIR;
 	st->depth = U32_MAX - see_tx_host_depth(host);
-	st->busy = d_mountpoint(host) ? -EBUSY : 0;
+	st->busy = see_tx_busy(tx, c->layer, host);
 	st->target = dget(host);
 	see_tx_name_undo(tx, st, &st->src);
 	parent = dget_parent(host);
@@ -403,7 +417,7 @@ static int see_tx_put(struct see_tx *tx, struct see_changes *c, const struct see
 		return PTR_ERR(st);
 	st->kind = SEE_STEP_RENAME;
 	st->phase = SEE_PHASE_PUT;
-	st->depth = see_tx_depth(st->path);
+	st->depth = see_tx_depth(c->layer, f->dir);
 	if (see_test(f->dir, SEE_I_BORN) || see_gone(f->dir) ||
 	    (kept && S_ISDIR(f->new.mode)))
 		st->phase = SEE_PHASE_PLACE;
@@ -417,8 +431,9 @@ static int see_tx_put(struct see_tx *tx, struct see_changes *c, const struct see
 		host = NULL;
 	} else if (host) {
 		st->kind = SEE_STEP_EXCHANGE;
-		st->busy = see_tx_busy(tx, host);
+		st->busy = see_tx_busy(tx, c->layer, host);
 		err = see_tx_sample(tx, st, host);
+		see_tx_mark(&tx->removed, d_inode(host), &err);
 	}
 	return err ?: see_tx_name_host(&st->dst, f, host ? d_inode(host) : NULL);
 }
@@ -436,10 +451,10 @@ static int see_tx_move(struct see_tx *tx, struct see_changes *c, const struct se
 		return PTR_ERR(st);
 	st->kind = SEE_STEP_RENAME;
 	st->phase = SEE_PHASE_MOVE;
-	st->depth = see_tx_depth(st->path);
+	st->depth = see_tx_depth(c->layer, f->dir);
 	if (see_gone(f->dir))
 		st->phase = SEE_PHASE_PLACE;
-	st->busy = d_mountpoint(lower) ? -EBUSY : 0;
+	st->busy = see_tx_busy(tx, c->layer, lower);
 	parent = dget_parent(lower);
 	take_dentry_name_snapshot(&snap, lower);
 	err = see_tx_name_set(&st->src, parent, (const char *)snap.name.name,
@@ -536,8 +551,7 @@ static int see_tx_modify(struct see_tx *tx, struct see_changes *c,
 	if ((f->what & SEE_CHANGE_DATA) && atomic_read(&d_inode(lower)->i_writecount))
 		st->busy = -ETXTBSY;
 	see_tx_name_undo(tx, st, &st->dst);
-	err = xa_err(xa_store(&tx->modified, (unsigned long)d_inode(lower), xa_mk_value(1),
-			      GFP_KERNEL_ACCOUNT));
+	see_tx_mark(&tx->modified, d_inode(lower), &err);
 	return err ?: see_tx_sample(tx, st, lower);
 }
 

@@ -19,6 +19,7 @@
 #include "names.h"
 #include "revert.h"
 #include "tree.h"
+#include "version.h"
 
 static const struct qstr see_object_name = QSTR_INIT(SEE_BOX_OBJECT,
 						     sizeof(SEE_BOX_OBJECT) - 1);
@@ -35,6 +36,29 @@ static int see_drop(struct see_layer *layer, struct inode *dir, enum see_sub whi
 	return sub ? see_tree_discard(layer, sub, &q) : 0;
 }
 
+/* what the host does from now on is a conflict, and what it did before is none */
+static int see_first_again(struct see_layer *layer, struct inode *inode)
+{
+	struct see_inode *si = see_i(inode);
+	struct inode *lower = d_inode(si->lower);
+	struct see_op op;
+	int err;
+
+	err = see_version_sample(layer, si->lower, &si->first);
+	if (!err)
+		err = see_first_xattrs(inode, &si->first_xattrs);
+	if (!err)
+		err = see_begin(inode->i_sb, &op);
+	if (err)
+		return err;
+	si->first_mode = lower->i_mode;
+	si->first_uid = lower->i_uid;
+	si->first_gid = lower->i_gid;
+	err = see_tree_renew(inode);
+	see_end(&op);
+	return err;
+}
+
 /* the object is the host's again */
 static int see_drop_object(struct see_layer *layer, struct inode *inode)
 {
@@ -45,7 +69,9 @@ static int see_drop_object(struct see_layer *layer, struct inode *inode)
 		return 0;
 	/* without its map the object has no data of its own, only attributes */
 	err = see_tree_discard(layer, box, &see_map_name);
-	return err ?: see_tree_discard(layer, box, &see_object_name);
+	if (!err)
+		err = see_tree_discard(layer, box, &see_object_name);
+	return err || see_gone(inode) ? err : see_first_again(layer, inode);
 }
 
 /* the tombstone where the host has a directory that was renamed */

@@ -194,6 +194,7 @@ struct see_data;
  * @first_mode: of the host object then
  * @first_uid: the same
  * @first_gid: the same
+ * @first_xattrs: of a directory: hash of its xattrs and ACLs then; 0 if unknown
  * @parent: with @name, where the object was first changed, for the kept name
  * @links: names that the SEE made for this host object
  * @cost: bytes that the object counts; quota.c
@@ -213,6 +214,7 @@ struct see_inode {
 	umode_t first_mode;
 	kuid_t first_uid;
 	kgid_t first_gid;
+	u64 first_xattrs;
 	struct inode *parent;
 	char *name;
 	atomic_t links;

@@ -32,7 +32,7 @@
 static_assert(sizeof(struct see_disk_head) == 4);
 static_assert(sizeof(struct see_disk_version) == 36);
 static_assert(sizeof(struct see_disk_tree) == 256);
-static_assert(sizeof(struct see_disk_object) == 68);
+static_assert(sizeof(struct see_disk_object) == 76);
 static_assert(sizeof(struct see_disk_removed) == 44);
 static_assert(sizeof(struct see_disk_ctime) == 16);
 static_assert(sizeof_field(struct see_disk_tree, root) > SEE_MAX_KEY);
@@ -225,6 +225,39 @@ void see_work_name(struct see_layer *layer, char *buf, size_t size)
 
 /* ---- making containers ---- */
 
+static void see_object_record(const struct inode *inode, struct see_disk_object *rec)
+{
+	const struct see_inode *si = see_i(inode);
+
+	*rec = (struct see_disk_object) {
+		.head.kind = SEE_DISK_OBJECT,
+		.head.flags = si->first.flags | (si->first_xattrs ? SEE_OBJECT_XATTRS : 0),
+		.head.len = cpu_to_le16(sizeof(*rec)),
+		.mode = cpu_to_le32(see_test(inode, SEE_I_BORN) ? inode->i_mode :
+								  si->first_mode),
+		.uid = cpu_to_le32(from_kuid(&init_user_ns, si->first_uid)),
+		.gid = cpu_to_le32(from_kgid(&init_user_ns, si->first_gid)),
+		.rdev = cpu_to_le32(new_encode_dev(inode->i_rdev)),
+		.ino = cpu_to_le64(inode->i_ino),
+		.xattrs = cpu_to_le64(si->first_xattrs),
+	};
+	see_version_to_disk(&si->first, &rec->version);
+}
+
+/**
+ * see_tree_renew - record again what a host object was like at its first change
+ * @inode: host object with a container
+ *
+ * Context: between see_begin() and see_end().
+ */
+int see_tree_renew(struct inode *inode)
+{
+	struct see_disk_object rec;
+
+	see_object_record(inode, &rec);
+	return see_setxattr(see_boxed(inode), SEE_XATTR_OBJECT, &rec, sizeof(rec), 0);
+}
+
 /**
  * see_tree_box - make the container of an object
  * @layer: the layer
@@ -239,16 +272,7 @@ int see_tree_box(struct see_layer *layer, struct inode *inode,
 	struct see_inode *si = see_i(inode);
 	bool born = test_bit(SEE_I_BORN, &si->flags);
 	struct dentry *home = born ? layer->bornbox : layer->objects;
-	struct see_disk_object rec = {
-		.head.kind = SEE_DISK_OBJECT,
-		.head.flags = si->first.flags,
-		.head.len = cpu_to_le16(sizeof(rec)),
-		.mode = cpu_to_le32(born ? inode->i_mode : si->first_mode),
-		.uid = cpu_to_le32(from_kuid(&init_user_ns, si->first_uid)),
-		.gid = cpu_to_le32(from_kgid(&init_user_ns, si->first_gid)),
-		.rdev = cpu_to_le32(new_encode_dev(inode->i_rdev)),
-		.ino = cpu_to_le64(inode->i_ino),
-	};
+	struct see_disk_object rec;
 	char tmp[SEE_WORK_NAME], *key = NULL;
 	struct qstr work, final;
 	struct dentry *made;
@@ -259,7 +283,7 @@ int see_tree_box(struct see_layer *layer, struct inode *inode,
 		if (IS_ERR(key))
 			return PTR_ERR(key);
 	}
-	see_version_to_disk(&si->first, &rec.version);
+	see_object_record(inode, &rec);
 	see_work_name(layer, tmp, sizeof(tmp));
 	work = (struct qstr)QSTR_INIT(tmp, strlen(tmp));
 	err = see_make(layer->work, &work, S_IFDIR | 0700, 0, NULL, NULL, &made);
@@ -298,6 +322,7 @@ int see_tree_copy(struct dentry *from, umode_t mode, dev_t rdev, struct dentry *
 {
 	struct delayed_call done = {};
 	const char *target = NULL;
+	struct dentry *dentry;
 	int err;
 
 	if (S_ISLNK(mode)) {
@@ -307,14 +332,17 @@ int see_tree_copy(struct dentry *from, umode_t mode, dev_t rdev, struct dentry *
 		if (IS_ERR(target))
 			return PTR_ERR(target);
 	}
-	err = see_make(dir, name, mode, rdev, target, NULL, made);
+	err = see_make(dir, name, mode, rdev, target, NULL, &dentry);
 	do_delayed_call(&done);
-	if (err || !from)
+	if (err)
 		return err;
-	err = see_copy_xattrs(from, *made);
+	if (from)
+		err = see_copy_xattrs(from, dentry);
 	if (err) {
 		see_remove(dir, name);
-		dput(*made);
+		dput(dentry);
+	} else {
+		*made = dentry;
 	}
 	return err;
 }
@@ -1026,7 +1054,8 @@ static int see_load_object(struct see_load *load, struct see_entry *entry)
 	if (!err)
 		err = see_read_record(box, SEE_XATTR_OBJECT, SEE_DISK_OBJECT,
 				      SEE_VERSION_COOKIE | SEE_VERSION_WEAK |
-				      SEE_VERSION_KNOWN, &rec, sizeof(rec));
+				      SEE_VERSION_KNOWN | SEE_OBJECT_XATTRS, &rec,
+				      sizeof(rec));
 	if (err)
 		goto out_box;
 	mode = le32_to_cpu(rec.mode);
@@ -1060,6 +1089,8 @@ static int see_load_object(struct see_load *load, struct see_entry *entry)
 		err = PTR_ERR(inode);
 		goto out_lower;
 	}
+	if (!lower)
+		inode->i_rdev = new_decode_dev(le32_to_cpu(rec.rdev));
 	si = see_i(inode);
 	err = -EUCLEAN;
 	if (test_bit(SEE_I_CHANGED, &si->flags))
@@ -1068,7 +1099,10 @@ static int see_load_object(struct see_load *load, struct see_entry *entry)
 	si->origin = kmemdup_nul(entry->name, entry->len, GFP_KERNEL_ACCOUNT);
 	if (!si->origin)
 		goto out_inode;
-	see_version_from_disk(&rec.version, rec.head.flags, &si->first);
+	see_version_from_disk(&rec.version, rec.head.flags & ~SEE_OBJECT_XATTRS,
+			      &si->first);
+	if (rec.head.flags & SEE_OBJECT_XATTRS)
+		si->first_xattrs = le64_to_cpu(rec.xattrs);
 	si->first_mode = mode;
 	si->first_uid = make_kuid(&init_user_ns, le32_to_cpu(rec.uid));
 	si->first_gid = make_kgid(&init_user_ns, le32_to_cpu(rec.gid));

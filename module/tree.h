@@ -18,6 +18,7 @@ int see_tree_each(struct see_layer *layer, struct dentry *top,
 		  int (*fn)(struct dentry *dentry, void *arg), void *arg);
 int see_tree_discard(struct see_layer *layer, struct dentry *dir,
 		     const struct qstr *name);
+int see_tree_renew(struct inode *inode);
 int see_tree_set_locks(const struct inode *inode);
 int see_tree_set_ctime(struct dentry *object, const struct inode *inode);
 int see_tree_tombstone(struct dentry *removed, const struct qstr *name,

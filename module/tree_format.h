@@ -45,6 +45,9 @@
 #define SEE_LOCKS_POSIX		0x1	/* the SEE took a write lock by fcntl(2) */
 #define SEE_LOCKS_FLOCK		0x2	/* by flock(2) */
 
+/* see_disk_object.head.flags beside those of the version */
+#define SEE_OBJECT_XATTRS	0x8
+
 /* see_disk_removed.head.flags beside those of the version */
 #define SEE_REMOVED_REPLACED	0x80	/* hides nothing by itself */
 
@@ -105,6 +108,8 @@ struct see_disk_tree {
  * @ino: inode number on the host
  * @incompat: features of this record; an unknown one is refused
  * @version: at first change
+ * @xattrs: of a directory: hash of its xattrs and ACLs at first change, if
+ *	    SEE_OBJECT_XATTRS is set in the flags
  */
 struct see_disk_object {
 	struct see_disk_head head;
@@ -115,6 +120,7 @@ struct see_disk_object {
 	__le32 incompat;
 	__le64 ino;
 	struct see_disk_version version;
+	__le64 xattrs;
 } __packed;
 
 /**

@@ -128,23 +128,24 @@ int see_env_revert(struct file *file, void *arg)
 /* ---- starting ---- */
 
 /* the only holder of a layer is the SEE: no mount, no descriptor, no mapping */
-static bool see_env_alone(struct see_env *env, const struct see_tx *tx)
+static bool see_tx_alone(const struct see_tx *tx)
 {
 	unsigned int i;
 
 	for (i = 0; i < tx->nlayers; i++)
-		if ((env->layer[i].flags & SEE_LAYER_WRITE) &&
+		if (tx->layer[i].writable &&
 		    atomic_read(&tx->layer[i].root.mnt->mnt_sb->s_active) != 1)
 			return false;
 	return true;
 }
 
-static int see_env_close(struct see_env *env, const struct see_tx *tx)
+static int see_tx_close(const struct see_tx *tx, const struct see_req *req)
 {
 	unsigned long end = jiffies + SEE_CLOSE_TIME;
 
-	while (!see_env_alone(env, tx)) {
-		if (fatal_signal_pending(current))
+	while (!see_tx_alone(tx)) {
+		/* who asked for it has gone, or who does it */
+		if (fatal_signal_pending(current) || READ_ONCE(req->dead))
 			return -EINTR;
 		/* mounts go some time after the last process that had them */
 		if (time_after(jiffies, end))
@@ -205,6 +206,7 @@ static int see_start_layers(struct see_tx *tx, struct see_env *env, struct see_r
 
 		l->root = env->layer[i].root;
 		path_get(&l->root);
+		l->writable = env->layer[i].flags & SEE_LAYER_WRITE;
 		layer = see_layer(l->root.mnt->mnt_sb);
 		err = see_start_undo(l, layer, undo[i]);
 		if (!err && !(tx->flags & SEE_START_REVERT))
@@ -239,7 +241,7 @@ static struct see_tx *see_start_tx(struct see_env *env, struct see_req *req,
 }
 
 static int see_start(struct see_env *env, struct see_req *req, struct see_commit_start *s,
-		     const s32 *undo)
+		     const s32 *undo, const struct file *server)
 {
 	struct see_tx *tx;
 	int err = 0;
@@ -251,9 +253,12 @@ static int see_start(struct see_env *env, struct see_req *req, struct see_commit
 		goto out;
 	}
 	if (!(s->flags & SEE_START_CHECK))
-		err = see_env_close(env, tx);
+		err = see_tx_close(tx, req);
 	if (!err)
 		err = see_tx_plan(tx);
+	/* what goes with the daemon must not come after it */
+	if (!err && !see_server_is(server))
+		err = -EPERM;
 	if (err) {
 		see_tx_free(tx);
 	} else {
@@ -292,7 +297,7 @@ int see_dev_commit_start(struct file *file, void *arg)
 		goto out;
 	err = -EINVAL;
 	if (req->wire.op == (s->flags & SEE_START_REVERT ? SEE_OP_REVERT : SEE_OP_COMMIT))
-		err = see_start(env, req, s, undo);
+		err = see_start(env, req, s, undo, file);
 	see_req_put(req);
 out:
 	see_env_put(env);

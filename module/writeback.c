@@ -67,35 +67,15 @@ static void see_below_end(struct see_below *below)
 }
 
 /* work for another task, which the caller waits for */
-struct see_job {
-	struct work_struct work;
-	int (*run)(void *arg);
-	void *arg;
-	int err;
-};
-
-static void see_job_run(struct work_struct *work)
-{
-	struct see_job *job = container_of(work, struct see_job, work);
-
-	job->err = job->run(job->arg);
-}
-
 /*
  * RLIMIT_FSIZE is for what a task writes, not for what it flushes: others wrote
  * that, perhaps, and blocks are written whole.
  */
 static int see_unlimited(int (*run)(void *arg), void *arg)
 {
-	struct see_job job = { .run = run, .arg = arg };
-
 	if (current->flags & PF_KTHREAD || rlimit(RLIMIT_FSIZE) == RLIM_INFINITY)
 		return run(arg);
-	INIT_WORK_ONSTACK(&job.work, see_job_run);
-	queue_work(system_unbound_wq, &job.work);
-	flush_work(&job.work);
-	destroy_work_on_stack(&job.work);
-	return job.err;
+	return see_run_aside(run, arg);
 }
 
 /* ---- the private file ---- */

@@ -741,8 +741,10 @@ struct see_extent {
  * nothing.  DROP takes the change back in the private tree, with SEE_START_REVERT.
  *
  * ESTALE: the host is not as expected; nothing was done.  EBUSY, ETXTBSY: it is in
- * use.  EPERM, EACCES, EROFS: the caller may not.  Other errors are the file
- * system's.  All but a failed TAKE_BACK leave the host as it was.
+ * use.  EPERM, EACCES, EROFS: the caller may not.  EUCLEAN, of TAKE_BACK: the step
+ * failed half way, and going back failed, too; the pre-image is what is left.
+ * Other errors are the file system's.  A failed APPLY of which TAKE_BACK does not
+ * say EUCLEAN left the host as it was.
  */
 struct see_commit_step {
 	__u64 see;

@@ -66,6 +66,9 @@ static int module_take_back(struct recovery *r, const struct plan_step *s, unsig
 	int err = see_commit_step(r->dev, r->see, s->see->step, SEE_ACTION_TAKE_BACK, conflict);
 
 	switch (err) {
+	case -EUCLEAN:
+		/* neither way worked in the module: what it left is told block by block */
+		return recover_by_host.take_back(r, s, conflict);
 	case -ENOENT:
 	case -EEXIST:
 	case -ENOTDIR:
