@@ -94,7 +94,8 @@ static void progress(const struct see *see, const struct verdict *v, bool begin)
 	if (!isatty(2))
 		return;
 	if (begin)
-		fprintf(stderr, "seectl: committing SEE %s, %zu changes...", see->name, v->changes.n);
+		fprintf(stderr, "seectl: committing SEE %s, %zu change%s...", see->name,
+			v->changes.n, v->changes.n == 1 ? "" : "s");
 	else
 		fputs("\r\033[K", stderr);
 	fflush(stderr);

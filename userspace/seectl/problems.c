@@ -234,19 +234,30 @@ static void print_host(FILE *out, const struct problem *p)
 	fputs(when, out);
 }
 
+/* what a process does with a file of the host */
+static const char *use_word(const struct problem *p)
+{
+	switch (p->path ? p->error : 0) {
+	case 0:
+		return "uses it";
+	case ETXTBSY:
+		return "has it open for writing on the host";
+	case EAGAIN:
+		return "has a lock on it on the host, as the SEE had";
+	}
+	return "uses it on the host";
+}
+
 static void print_user(FILE *out, const struct problem *p)
 {
-	if (p->error == EAGAIN)
-		fputs("locked on the host, as the SEE had it; ", out);
-	if (p->pid)
-		fprintf(out, "process %u%s%s%s uses it", p->pid, p->command ? " (" : "",
-			p->command ? quote(p->command) : "", p->command ? ")" : "");
-	else if (p->error == EBUSY)
-		fputs("something is mounted on it", out);
-	else if (p->path)
-		fputs("the host has it open", out);
+	if (p->pid && p->command)
+		fprintf(out, "process %u (%s) %s", p->pid, quote(p->command), use_word(p));
+	else if (p->pid)
+		fprintf(out, "process %u %s", p->pid, use_word(p));
+	else if (p->error == EBUSY && p->path)
+		fputs("something is mounted on it on the host", out);
 	else
-		fputs("somebody uses it", out);
+		fprintf(out, "somebody %s", use_word(p));
 }
 
 static void print_problem(FILE *out, const struct see *see, const struct problem *p)

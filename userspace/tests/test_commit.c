@@ -140,7 +140,9 @@ static void fill(struct problems *list)
 		.conflict = SEE_CONFLICT_NAME, .host_known = true,
 		.host = { S_IFREG | 0644, 1, 2, 40 }, .mtime = 86400 });
 	add(list, SEE_PROBLEM_BUSY, NULL, (struct problem) { .pid = 7, .command = strdup("a\033b") });
-	add(list, SEE_PROBLEM_BUSY, "/a", (struct problem) {});
+	add(list, SEE_PROBLEM_BUSY, "/a", (struct problem) { .error = EBUSY });
+	add(list, SEE_PROBLEM_BUSY, "/b", (struct problem) { .error = ETXTBSY });
+	add(list, SEE_PROBLEM_BUSY, "/b", (struct problem) { .error = ETXTBSY, .pid = 8 });
 	add(list, SEE_PROBLEM_DENIED, "/a", (struct problem) { .error = EACCES });
 	add(list, SEE_PROBLEM_DENIED, "/a", (struct problem) { .error = EACCES });
 	add(list, SEE_PROBLEM_FAILED, "/z", (struct problem) { .error = ENOSPC });
@@ -154,9 +156,11 @@ static void text(void)
 	static const char want[] =
 		"busy     SEE x: process 7 (a\\033b) uses it\n"
 		"denied   /a: you may not do that on the host: Permission denied\n"
-		"busy     /a: the host has it open\n"
+		"busy     /a: something is mounted on it on the host\n"
 		"conflict /a/\\033[2J: the host has something else there; now a file, 0644 1:2, 40 bytes, of 1970-01-02 00:00:00\n"
 		"conflict /a-b: the host removed it\n"
+		"busy     /b: somebody has it open for writing on the host\n"
+		"busy     /b: process 8 has it open for writing on the host\n"
 		"failed   /z: No space left on device\n"
 		"torn     /\\377: could not be taken back: the host changed it, too\n";
 	_cleanup_(problems_free) struct problems list = {};
@@ -166,7 +170,7 @@ static void text(void)
 	FILE *out = open_memstream(&got, &size);
 
 	fill(&list);
-	OK(list.n == 7, "one was there twice");
+	OK(list.n == 9, "one was there twice");
 	if (!out)
 		return;
 	problems_print(out, &see, &list);
@@ -202,7 +206,7 @@ static void json(void)
 	SAME(member(got, 3, "conflicts"), "[\"name\"]", "a conflict");
 	SAME(member(got, 4, "changes"), "[\"data\"]", "what the SEE did");
 	SAME(member(got, 2, "conflicts"), "[]", "no conflict");
-	SAME(member(got, 6, "path_hex"), "\"2fff\"", "bytes of a path");
+	SAME(member(got, 8, "path_hex"), "\"2fff\"", "bytes of a path");
 	json_object_put(got);
 }
 
