@@ -190,18 +190,20 @@ static void answer_done(const struct see *see, const struct commit *how, const s
 		"%sSEE %s can be committed: %zu change%s\n" : "%sSEE %s is committed: %zu change%s\n",
 		how->in_run ? "seectl: " : "", see->name, v->changes.n,
 		v->changes.n == 1 ? "" : "s");
+	/* what was kept, and where */
+	if (v->message[0])
+		remark("%s", quote(v->message));
 }
 
 static void answer_list(const struct see *see, const struct commit *how, const struct verdict *v)
 {
 	FILE *out = how->in_run ? stderr : stdout;
+	const char *what = v->outcome == SEE_OUTCOME_TORN ?
+		"is not committed; it was taken back, but for what is torn" :
+		how->flags & SEE_COMMIT_CHECK ? "cannot be committed" :
+		"is not committed; nothing was changed on the host";
 
-	if (v->outcome == SEE_OUTCOME_TORN)
-		remark("SEE %s is not committed; the commit was taken back, but for this:", see->name);
-	else if (how->flags & SEE_COMMIT_CHECK)
-		remark("SEE %s cannot be committed:", see->name);
-	else
-		remark("SEE %s is not committed; nothing was changed on the host:", see->name);
+	remark("SEE %s %s%s%s", see->name, what, v->message[0] ? ": " : "", quote(v->message));
 	problems_print(out, see, &v->problems);
 	fflush(out);
 	problems_advise(see, &v->problems, how->criterion == SEE_CRITERION_FORCE);
@@ -220,8 +222,6 @@ int commit_see(struct see *see, const struct commit *how)
 		answer_done(see, how, &v);
 	else
 		answer_list(see, how, &v);
-	if (v.message[0])
-		remark("%s", quote(v.message));
 	switch (v.outcome) {
 	case SEE_OUTCOME_DONE:
 		return 0;
