@@ -320,6 +320,9 @@ static int see_tx_late(struct see_tx *tx, struct see_changes *c, const struct se
 			err = see_doom(todo, host);
 		else
 			err = see_tx_remove(tx, c, f, dir, host, n->name);
+		/* the SEE never saw it: it is kept */
+		if (!err && !d_is_dir(host))
+			tx->step[tx->n - 1]->conflict |= SEE_CONFLICT_NAME;
 		if (!IS_ERR(host))
 			dput(host);
 	}

@@ -587,7 +587,7 @@ int see_tree_compare(struct dentry *removed, const struct qstr *name,
 	*size = then.size;
 	*mode = rec->type << 12;
 	if (!lower)
-		return rec->fid_len ? SEE_CONFLICT_NAME | SEE_CONFLICT_GONE : 0;
+		return rec->fid_len ? SEE_CONFLICT_GONE : 0;
 	if (!rec->fid_len)
 		return SEE_CONFLICT_NAME;
 	err = see_fid_encode(lower, &fid);
