@@ -24,7 +24,7 @@ static const char *const points[] = {
 	"cleanup.keep",			/* step NUMBER's pre-image is to be kept */
 	"cleanup.tree",			/* the private tree of layer NUMBER goes */
 	"cleanup.between",		/* it has gone, there is no new one */
-	"cleanup.undo",			/* undo-NUMBER goes */
+	"cleanup.undo",			/* pre-images are to go */
 	"cleanup.before-remove",	/* the mark is to be removed */
 	"cleanup.after-remove",
 	"recover.step",			/* step NUMBER is to be taken back */

@@ -137,11 +137,10 @@ int recover_drop_undo(struct recovery *r)
 	for (unsigned int i = 0; i < r->plan.nlayers; i++) {
 		const struct plan_layer *l = &r->plan.layer[i];
 		char name[32];
-		int err = fault("cleanup.undo", l->index);
+		int err;
 
 		store_undo_name(l->index, name);
-		if (!err)
-			err = store_discard_entry(l->base, l->part, name);
+		err = store_discard_entry(l->base, l->part, name);
 		if (err)
 			ret = err;
 	}
@@ -194,6 +193,8 @@ int recover_clean(struct recovery *r)
 
 	if (!err)
 		err = renew_trees(r);
+	if (!err)
+		err = fault("cleanup.undo", 0);
 	if (!err)
 		err = recover_drop_undo(r);
 	if (!err)

@@ -739,7 +739,7 @@ static void killed(void)
 {
 	static const char *const points[] = {
 		"recover.step", "recover.after-step", "recover.extent", "recover.attributes",
-		"recover.before-remove", "recover.after-remove", "cleanup.undo",
+		"recover.before-remove", "recover.after-remove",
 	};
 	size_t bad = 0, kills = 0;
 
