@@ -148,9 +148,10 @@ def terminal(h):
                                [('up', '\x03'), ('(s)how? ', 's\n'), ('(s)how? ', 'a\n')])
     eq(status, 5, f'exit status, seen {seen!r}')
     eq(state('x'), None, 'after "a"')
-    # a stopped job takes its time to die, and bash does not leave before it knows
+    # exec: a shell that waits in vfork for a child that was stopped cannot be stopped.
+    # A stopped job takes its time to die, and bash does not leave before it knows.
     status, seen = on_terminal(['seectl', 'run', 'y', '--', 'bash', '--norc', '-i'],
-                               [('# ', "sh -c 'echo on''ward; sleep 100'\n"), ('onward', '\x1a'),
+                               [('# ', "sh -c 'echo on''ward; exec sleep 100'\n"), ('onward', '\x1a'),
                                 ('Stopped', 'kill -KILL %1; disown -a; exit 4\n'),
                                 ('(s)how? ', 'k\n')])
     eq((status, state('y') is None), (4, False), 'shell')
