@@ -379,6 +379,9 @@ int see_install_image(struct see_tx *tx, struct see_tx_step *st)
 		err = see_begin(see_tx_sb(tx, st->layer)->sb, &op);
 	if (!err) {
 		err = see_give_attrs(st->image, d_inode(st->target));
+		/* writing took file capabilities away */
+		if (!err)
+			err = see_xattr_diff(st->target, st->image, see_give_xattr, NULL);
 		see_end(&op);
 	}
 	/* now it is one of what the host had when the step was made */
@@ -451,6 +454,8 @@ int see_install_kept(struct see_tx *tx, struct see_tx_step *st)
 		err = see_begin(inode->i_sb, &op);
 	if (!err) {
 		err = see_give_attrs(st->image, inode);
+		if (!err)
+			err = see_xattr_diff(object, st->image, see_give_xattr, NULL);
 		see_end(&op);
 	}
 	return err;
@@ -494,6 +499,7 @@ static void see_install_sample(struct see_tx *tx, struct see_tx_step *st,
  * @tx: the commit
  * @st: a step MODIFY
  * @file: of the host, latched, if there are data
+ * @mnt: by which the host object is changed, if there is no file
  * @back: take it back
  * @before: version of the host object before
  */
@@ -501,6 +507,7 @@ struct see_putting {
 	struct see_tx *tx;
 	struct see_tx_step *st;
 	struct file *file;
+	struct vfsmount *mnt;
 	bool back;
 	struct see_version before;
 };
@@ -533,9 +540,13 @@ static int see_putting_attrs(struct see_putting *p)
 	struct inode *host = d_inode(st->target);
 	int err;
 
-	/* without a file the caller has write access to the mount */
-	if (p->file)
+	if (p->file) {
 		file_start_write(p->file);
+	} else {
+		err = mnt_want_write(p->mnt);
+		if (err)
+			return err;
+	}
 	inode_lock(host);
 	err = p->file ? see_compare_attrs(st, p->back, true) :
 			see_compare(p->tx, st, p->back);
@@ -555,6 +566,8 @@ static int see_putting_attrs(struct see_putting *p)
 	inode_unlock(host);
 	if (p->file)
 		file_end_write(p->file);
+	else
+		mnt_drop_write(p->mnt);
 	return err;
 }
 
@@ -601,17 +614,11 @@ static int see_install_do(struct see_tx *tx, struct see_tx_step *st, bool back)
 	struct vfsmount *mnt = back ? see_tx_sb(tx, st->layer)->priv.mnt :
 				      tx->layer[st->layer].caller.mnt;
 	bool data = (st->what & SEE_CHANGE_DATA) && see_part(st->object);
-	struct see_putting p = { .tx = tx, .st = st, .back = back };
+	struct see_putting p = { .tx = tx, .st = st, .mnt = mnt, .back = back };
 	int err;
 
-	if (!data) {
-		err = mnt_want_write(mnt);
-		if (err)
-			return err;
-		err = see_run_aside(see_putting_run, &p);
-		mnt_drop_write(mnt);
-		return err;
-	}
+	if (!data)
+		return see_run_aside(see_putting_run, &p);
 	p.file = see_open_side(mnt, st->target, O_WRONLY);
 	if (IS_ERR(p.file))
 		return PTR_ERR(p.file);

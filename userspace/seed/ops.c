@@ -376,7 +376,7 @@ void op_finish_abort(int dev, uint64_t id)
 
 /* ---- commit ---- */
 
-/* answers by itself if there is an outcome, before the trash is emptied */
+/* answers by itself if there is an outcome */
 static int op_commit(int dev, const struct see_request *req, struct see_reply *reply,
 		     struct note *note)
 {
@@ -394,13 +394,16 @@ static int op_commit(int dev, const struct see_request *req, struct see_reply *r
 	if (!err)
 		err = commit_run(dev, req, m, dir, state, reply, note);
 	close_fd(&dir);
+	/*
+	 * Also if it failed: pre-images may have been made.  Before the answer, since
+	 * some are links to files of the host, which then would have one too many.
+	 */
+	empty_trash_of(m);
 	if (!err) {
 		memcpy(reply->message, note->text, sizeof(reply->message));
 		(void)see_reply(dev, reply);
 		(void)fault("commit.after-answer", 0);
 	}
-	/* also if it failed: pre-images may have been made */
-	empty_trash_of(m);
 	meta_free(m);
 	return err;
 }
