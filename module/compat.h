@@ -46,11 +46,6 @@ static inline int see_vfs_set_acl(struct dentry *dentry, const char *name,
 {
 	return vfs_set_acl(see_nop_idmap, dentry, name, acl);
 }
-
-static inline int see_vfs_remove_acl(struct dentry *dentry, const char *name)
-{
-	return vfs_remove_acl(see_nop_idmap, dentry, name);
-}
 #else
 #include <linux/posix_acl_xattr.h>
 #include <linux/string.h>
@@ -77,11 +72,6 @@ static inline int see_vfs_set_acl(struct dentry *dentry, const char *name,
 	err = set_posix_acl(see_nop_idmap, inode, see_acl_type(name), acl);
 	inode_unlock(inode);
 	return err;
-}
-
-static inline int see_vfs_remove_acl(struct dentry *dentry, const char *name)
-{
-	return see_vfs_set_acl(dentry, name, NULL);
 }
 #endif
 

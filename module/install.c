@@ -345,6 +345,23 @@ static void see_image_old(struct see_tx_step *st)
 	st->old.mtime = timespec64_to_ns(&mtime);
 }
 
+/* with the xattrs again, since writing took security.capability away */
+static int see_image_attrs(struct see_tx *tx, struct see_tx_step *st, struct dentry *from,
+			   const struct inode *inode)
+{
+	struct see_op op;
+	int err;
+
+	err = see_begin(see_tx_sb(tx, st->layer)->sb, &op);
+	if (err)
+		return err;
+	err = see_copy_xattrs(from, st->image);
+	if (!err)
+		err = see_give_attrs(st->image, inode);
+	see_end(&op);
+	return err;
+}
+
 /**
  * see_install_image - make the pre-image of a host object
  * @tx: the commit
@@ -376,14 +393,7 @@ int see_install_image(struct see_tx *tx, struct see_tx_step *st)
 	if ((st->what & SEE_CHANGE_DATA) && see_part(st->object))
 		err = see_image_data(tx, st);
 	if (!err)
-		err = see_begin(see_tx_sb(tx, st->layer)->sb, &op);
-	if (!err) {
-		err = see_give_attrs(st->image, d_inode(st->target));
-		/* writing took file capabilities away */
-		if (!err)
-			err = see_xattr_diff(st->target, st->image, see_give_xattr, NULL);
-		see_end(&op);
-	}
+		err = see_image_attrs(tx, st, st->target, d_inode(st->target));
 	/* now it is one of what the host had when the step was made */
 	return err ?: see_compare(tx, st, false);
 }
@@ -450,15 +460,7 @@ int see_install_kept(struct see_tx *tx, struct see_tx_step *st)
 	see_end(&op);
 	if (!err && S_ISREG(inode->i_mode))
 		err = see_kept_data(tx, st);
-	if (!err)
-		err = see_begin(inode->i_sb, &op);
-	if (!err) {
-		err = see_give_attrs(st->image, inode);
-		if (!err)
-			err = see_xattr_diff(object, st->image, see_give_xattr, NULL);
-		see_end(&op);
-	}
-	return err;
+	return err ?: see_image_attrs(tx, st, object, inode);
 }
 
 /* ---- installing ---- */

@@ -669,30 +669,6 @@ int see_xattr_diff(struct dentry *from, struct dentry *to, see_xattr_fn fn, void
 	return err;
 }
 
-/**
- * see_give_xattr - give a private object an xattr or ACL that differs
- * @to: the private object
- * @name: of the attribute
- * @value: as see_xattr_diff() has it
- * @size: of @value
- * @arg: not used
- */
-int see_give_xattr(struct dentry *to, const char *name, const void *value, size_t size,
-		   void *arg)
-{
-	bool acl = !strcmp(name, XATTR_NAME_POSIX_ACL_ACCESS) ||
-		   !strcmp(name, XATTR_NAME_POSIX_ACL_DEFAULT);
-	int err;
-
-	if (acl && value)
-		return see_vfs_set_acl(to, name, (struct posix_acl *)value);
-	if (acl)
-		return see_vfs_remove_acl(to, name);
-	err = value ? see_setxattr(to, name, value, size, 0) : see_removexattr(to, name);
-	/* a label that the private side cannot hold is not ours to keep */
-	return err == -EOPNOTSUPP ? 0 : err;
-}
-
 /* ---- what they all are ---- */
 
 /* a fixed key: it is to tell changes, not to withstand anybody */

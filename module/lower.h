@@ -47,8 +47,6 @@ int see_copy_xattrs(struct dentry *from, struct dentry *to);
 typedef int (*see_xattr_fn)(struct dentry *to, const char *name, const void *value,
 			    size_t size, void *arg);
 
-int see_give_xattr(struct dentry *to, const char *name, const void *value, size_t size,
-		   void *arg);
 int see_xattr_hash(struct dentry *dentry, u64 *hash);
 char *see_xattr_names(struct dentry *dentry, ssize_t *len);
 int see_xattr_diff(struct dentry *from, struct dentry *to, see_xattr_fn fn, void *arg);
