@@ -9,6 +9,7 @@ After each case there must be no SEE, no process in one, no mount of seefs and
 nothing in the store that was not there before.
 """
 import json
+import pty
 import shlex
 import time
 
@@ -81,6 +82,35 @@ def see_processes(id):
             return f.read().split()
     except OSError:
         return []
+
+
+def on_terminal(command, talk):
+    """Run a command on a terminal of its own; talk: [(wait for, then type)].
+
+    What is typed may be a function that gives it.
+    """
+    pid, fd = pty.fork()
+    if not pid:
+        os.chdir('/')
+        os.execvp(command[0], command)
+    seen = ''
+    for waited, typed in talk:
+        while waited not in seen:
+            ready, _, _ = select.select([fd], [], [], 120)
+            if not ready:
+                fail(f'waited for {waited!r}, saw {seen!r}')
+            try:
+                seen += os.read(fd, 4096).decode(errors='replace')
+            except OSError:
+                fail(f'waited for {waited!r}, saw the end: {seen!r}')
+        seen = seen.split(waited, 1)[1]
+        os.write(fd, (typed() if callable(typed) else typed).encode())
+    with contextlib.suppress(OSError):
+        while chunk := os.read(fd, 4096):
+            seen += chunk.decode(errors='replace')
+    _, status = os.waitpid(pid, 0)
+    os.close(fd)
+    return os.waitstatus_to_exitcode(status), seen
 
 
 class Host:

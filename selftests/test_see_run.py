@@ -1,9 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """seectl run: the command runs for real, and nothing of it reaches the host."""
-import pty
-import termios
-
 from sees import *
 
 
@@ -112,32 +109,6 @@ def left_in_the_background(h):
     other.communicate('\n')
     eq((other.returncode, see_processes(id)), (0, []), 'the other run')
     seectl('abort', 'x')
-
-
-def on_terminal(command, talk):
-    """Run a command on a terminal of its own; talk: [(wait for, then type)]."""
-    pid, fd = pty.fork()
-    if not pid:
-        os.chdir('/')
-        os.execvp(command[0], command)
-    seen = ''
-    for waited, typed in talk:
-        while waited not in seen:
-            ready, _, _ = select.select([fd], [], [], 120)
-            if not ready:
-                fail(f'waited for {waited!r}, saw {seen!r}')
-            try:
-                seen += os.read(fd, 4096).decode(errors='replace')
-            except OSError:
-                fail(f'waited for {waited!r}, saw the end: {seen!r}')
-        seen = seen.split(waited, 1)[1]
-        os.write(fd, typed.encode())
-    with contextlib.suppress(OSError):
-        while chunk := os.read(fd, 4096):
-            seen += chunk.decode(errors='replace')
-    _, status = os.waitpid(pid, 0)
-    os.close(fd)
-    return os.waitstatus_to_exitcode(status), seen
 
 
 @test()

@@ -1,0 +1,847 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""seectl commit, check, revert, run --commit: what becomes of the host."""
+from sees import *
+
+VIEW, KEPT = '/run/view', f'{STORE}/kept'
+# What the host must have of the SEE's view; of directories not the last three.
+LIKE = SHAPE + ('nlink', 'size', 'mtime')
+
+
+def like(root):
+    out = fingerprint(root, LIKE)
+    for what in out.values():
+        if what['type'] == stat.S_IFDIR:
+            for key in 'nlink', 'size', 'mtime':
+                del what[key]
+    return out
+
+
+@contextlib.contextmanager
+def view(h, name='x'):
+    """The case's directory as the SEE sees it, to look at and to change."""
+    os.makedirs(VIEW, exist_ok=True)
+    seectl('mount', name, VIEW)
+    try:
+        yield Tree(VIEW + h.dir)
+    finally:
+        seectl('umount', VIEW)
+
+
+@contextlib.contextmanager
+def untouched(h):
+    """What a refusal leaves of the host: everything, down to inodes and ctimes."""
+    before = fingerprint(h.dir, LOOKS + ('ino',))
+    yield
+    same_tree(fingerprint(h.dir, LOOKS + ('ino',)), before, 'the host was changed')
+
+
+def committed(h, name='x', criterion='writes', **kwargs):
+    """Commit; afterwards the host is the SEE's view, and the SEE has no changes."""
+    with view(h, name) as see:
+        want = like(see.root)
+    out = seectl('commit', name, '--criterion', criterion, **kwargs).out
+    ok(f'SEE {name} is committed' in out, out)
+    same_tree(like(h.dir), want, 'the host is not what the SEE saw')
+    eq(changes(name), {}, 'changes after the commit')
+    with view(h, name) as see:
+        same_tree(like(see.root), want, 'the SEE is not what it was')
+
+
+def problems(name, *args, verb='commit', status=3, **kwargs):
+    """The problems of a refused commit, as JSON."""
+    top = json.loads(seectl(verb, name, *args, '--json', status=status, **kwargs).out)
+    eq(set(top), {'version', 'name', 'criterion', 'outcome', 'changes', 'problems'}, 'keys')
+    eq((top['version'], top['name'], top['criterion']), (1, name, args[1]), 'head of the JSON')
+    eq(top['outcome'], {0: 'possible' if verb == 'check' else 'done', 3: 'refused'}[status], 'outcome')
+    for p in top['problems']:
+        ok({'path', 'why', 'changes', 'conflicts'} <= set(p), f'keys of {p}')
+        ok(set(p) <= {'path', 'path_hex', 'why', 'changes', 'conflicts', 'host', 'error', 'pid',
+                      'command'}, f'keys of {p}')
+    return top['problems']
+
+
+WRITES, FORCE = ('--criterion', 'writes'), ('--criterion', 'force')
+
+
+# ---- what can be changed ----------------------------------------------------
+
+def make(t):
+    t.write('new', 'new\n', mode=0o640)
+    t.chown('new', 7, 8)
+    t.write('dir/sub/deep', 'x' * 10000)
+    t.mkdir('made', 0o700)
+    t.symlink('no where', 'made-link')
+    t.mknod('made-fifo', stat.S_IFIFO | 0o600)
+    t.mknod('made-null', stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    t.write('set-id', '')
+    t.chmod('set-id', 0o6755)
+    t.write('shared/inherits', '')
+
+
+def subtree(t):
+    t.makedirs('tree/a/b/c')
+    for i in range(20):
+        t.write(f'tree/a/f{i}', f'{i}' * i)
+    t.link('tree/a/f1', 'tree/a/b/f1')
+    t.symlink('../f2', 'tree/a/b/c/link')
+    t.setxattr('tree/a/b', 'user.x', b'1')
+    t.setxattr('tree/a/b', DEFAULT, acl(f'u::rwx u:{OTHER}:rwx g::r-x m::rwx o::r-x'))
+    t.write('tree/a/b/inherits', '')
+    t.setxattr('tree/a/f3', CAPABILITY, NET_RAW)
+    t.chown('tree/a/f3', USER, USER)
+    t.utime('tree/a/f4', 1, 10 ** 18 + 1)
+
+
+def replace(t):
+    t.replace('file', 'another\n')
+    t.replace('dir/a', '')
+    t.replace('link1', 'no longer a link\n')
+    t.write('sym~', 'from symlink to file\n')
+    t.rename('sym~', 'sym')
+    t.symlink('to', 'exec~')
+    t.rename('exec~', 'exec')
+    t.rename('dir/b', 'secret')
+
+
+def remove(t):
+    for name in 'file', 'dangling', 'fifo', 'link2', 'sock', NOT_UTF8:
+        t.unlink(name)
+    t.rmdir('empty_dir')
+    t.rmtree('dir')
+
+
+def modify(t):
+    t.append('file', 'more\n')
+    t.pwrite('big', b'X' * 5000, 40000)
+    t.truncate('exec', 3)
+    t.truncate('attrs', 100000)
+    t.pwrite('attrs', b'end', 99000)
+    t.write('dir/a', 'all of it', os.O_TRUNC)
+    t.append('dir/link3', 'under three names\n')
+    t.write('empty', 'no longer\n')
+    t.utime('file', 1, 10 ** 18 + 7)
+
+
+def attributes(t):
+    t.chmod('file', 0o4711)
+    t.chown('secret', OTHER, OTHER)
+    t.utime('empty', 5, 10 ** 18 + 5)
+    t.utime('sym', 5, 10 ** 18 + 6)
+    t.chown('dangling', USER, USER)
+    t.setxattr('big', 'user.a', b'1')
+    t.setxattr('big', CAPABILITY, NET_RAW)
+    t.removexattr('attrs', 'user.key')
+    t.setxattr('attrs', ACCESS, acl(f'u::rwx u:{USER}:rw- g::r-- m::rwx o::---'))
+    t.chmod('dir', 0o1750)
+    t.setxattr('dir', 'user.d', b'd')
+    t.setxattr('dir/sub', DEFAULT, acl('u::rwx g::r-x o::---'))
+    t.chown('shared', USER, OTHER)
+    t.chmod('shared', 0o2770)
+
+
+def rename(t):
+    t.rename('file', 'moved')
+    t.append('moved', 'and changed\n')
+    t.rename('big', 'dir/big')
+    t.rename('link1', 'dir/sub/link1')
+    t.rename('sym', 'dir/b')
+    t.rename('dir', 'elsewhere')
+    t.write('elsewhere/sub/new', 'in a renamed directory\n')
+    t.append('elsewhere/a', 'more\n')
+    t.rename('elsewhere/sub/c', 'out')
+    t.rename(NOT_UTF8, f'empty_dir/{NOT_UTF8}')
+
+
+def link(t):
+    t.link('file', 'file2')
+    t.link('link1', 'dir/sub/link4')
+    t.mkdir('born')
+    t.link('big', 'born/big')
+    t.link('secret', 'dir/b2')
+    t.append('dir/b2', 'more\n')
+    t.link('exec', 'exec~')
+    t.rename('exec~', 'empty')
+    t.write('pair', 'pair\n')
+    t.link('pair', 'dir/pair')
+
+
+def swap(t):
+    t.write('empty_dir/new', 'in what was empty\n')
+    t.rename('dir', 't')
+    t.rename('empty_dir', 'dir')
+    t.rename('t', 'empty_dir')
+    t.rename('file', 'big', EXCHANGE)
+    t.rename('sticky', 'sock', EXCHANGE)
+
+
+def types(t):
+    t.unlink('file')
+    t.mkdir('file')
+    t.write('file/in', 'in\n')
+    t.rmtree('dir')
+    t.write('dir', 'a file\n')
+    t.unlink('symdir')
+    t.mkdir('symdir')
+    t.rmdir('empty_dir')
+    t.symlink('file', 'empty_dir')
+    t.unlink('fifo')
+    t.rename('big', 'fifo')
+
+
+def nest(t):
+    t.rename('dir/sub', 'inner')            # the child becomes the parent
+    t.rename('dir', 'inner/dir')
+    t.mkdir('box')
+    t.rename('shared', 'box/shared')
+    t.rename('file', 'box/shared/file')
+    t.mkdir('box/shared/own')
+    t.rename('sticky/own', 'box/shared/own/own')
+    t.rename('box', 'box2')
+
+
+def again(t):
+    t.rmtree('dir')
+    t.makedirs('dir/sub')
+    t.write('dir/sub/c', 'made again\n')
+    t.unlink('file')
+    t.write('file', 'made again\n')
+    t.rename('big', 'b')
+    t.rename('b', 'big')
+    t.rmdir('empty_dir')
+    t.mkdir('empty_dir', 0o700)
+
+
+KINDS = {f.__name__: f for f in (make, subtree, replace, remove, modify, attributes, rename, link,
+                                 swap, types, nest, again)}
+
+
+@test(smoke=True, over=KINDS)
+def change(h, kind):
+    "of this kind are on the host after the commit, and nothing else is"
+    populate(h.tree)
+    before = like(h.dir)
+    seectl('create', 'x')
+    with view(h) as see:
+        KINDS[kind](see)
+    same_tree(like(h.dir), before, 'before the commit')
+    eq(problems('x', *WRITES, verb='check', status=0), [], 'check')
+    same_tree(like(h.dir), before, 'after the check')
+    committed(h)
+    seectl('abort', 'x')
+
+
+@test(smoke=True)
+def all_at_once(h):
+    "everything that does not exclude each other, from a command; then once more"
+    for kind in KINDS:
+        h.tree.mkdir(kind)
+        populate(Tree(h.path(kind)))
+    seectl('create', 'x')
+    with view(h) as see:
+        for kind, function in KINDS.items():
+            function(Tree(see.path(kind)))
+    committed(h)
+    seectl('run', 'x', '--keep', '--', 'sh', '-ec',
+           'echo 2 >>make/new; echo 3 >>modify/file; rm swap/big; mkdir -p nest/inner/y/z', cwd=h.dir)
+    eq(set(changes('x')), {h.path(n) for n in ('make/new', 'modify/file', 'swap/big', 'nest/inner/y',
+                                               'nest/inner/y/z')}, 'changes of the second time')
+    committed(h)
+    seectl('abort', 'x')
+
+
+@test()
+def revert_change(h):
+    "of each kind: the SEE sees what the host has"
+    for kind in KINDS:
+        h.tree.mkdir(kind)
+        populate(Tree(h.path(kind)))
+    before = like(h.dir)
+    seectl('create', 'x')
+    with view(h) as see:
+        for kind, function in KINDS.items():
+            function(Tree(see.path(kind)))
+    with untouched(h):
+        for kind in KINDS:
+            done = seectl('revert', 'x', h.path(kind))
+            ok('taken back' in done.out, f'{kind}: {done}')
+            eq([p for p in changes('x') if p.startswith(h.path(kind) + '/')], [], kind)
+    eq(changes('x'), {}, 'changes')
+    with view(h) as see:
+        same_tree(like(see.root), before, 'the SEE sees')
+    committed(h)
+    same_tree(like(h.dir), before, 'the host')
+    seectl('abort', 'x')
+
+
+@test(smoke=True)
+def revert_some(h):
+    "single changes are taken back; what is not there is said, and then nothing is"
+    for name in 'abc':
+        h.tree.write(name, f'{name}\n')
+    seectl('run', 'x', '--keep', '--', 'sh', '-ec',
+           'echo 1 >>a; rm b; chmod 600 c; echo 1 >new; mkdir -p d/e; echo 1 >d/e/f', cwd=h.dir)
+    for args, *words in ((['none'], '/none', 'inspect x'), (['a', 'none'], '/none'),
+                         (['d/e/f'], h.path('d/e/f'), f'part of {h.path("d")}'), (['/'] * 2 + ['/no'], '/no')):
+        done = seectl('revert', 'x', *args, status=125, cwd=h.dir)
+        for word in words:
+            ok(word in done.err, f'{args}: no {word!r} in {done}')
+    eq(set(changes('x')), {h.path(n) for n in ('a', 'b', 'c', 'new', 'd', 'd/e', 'd/e/f')}, 'changes')
+    eq(seectl('revert', 'x', 'a', 'new', cwd=h.dir).out, '2 changes of SEE x are taken back\n', 'said')
+    eq(set(changes('x')), {h.path(n) for n in ('b', 'c', 'd', 'd/e', 'd/e/f')}, 'changes')
+    seectl('revert', 'x', h.path('d'), 'b', cwd=h.dir)
+    eq(set(changes('x')), {h.path('c')}, 'changes')
+    with something_runs(h):
+        seectl('revert', 'x', 'c', status=125, cwd=h.dir)
+    committed(h)
+    eq((h.tree.read('a'), h.tree.mode('c'), h.tree.ls()), (b'a\n', 0o600, set('abc')), 'host')
+    seectl('abort', 'x')
+
+
+@test()
+def in_place(h):
+    "what was modified in place keeps inode and links; host descriptors see it"
+    populate(h.tree)
+    ino = {name: h.tree.ino(name) for name in ('big', 'link1', 'dir', 'exec')}
+    with h.tree.opened('big') as fd:
+        seectl('create', 'x')
+        with view(h) as see:
+            see.pwrite('big', b'SEE', 5000)
+            see.append('link2', 'more\n')
+            see.chmod('dir', 0o711)
+            see.chmod('exec', 0o700)
+        committed(h)
+        eq(os.pread(fd, 5, 4999), b'\x87SEE\x8b', 'an open descriptor')
+    eq({name: h.tree.ino(name) for name in ino}, ino, 'inodes')
+    seectl('abort', 'x')
+
+
+@test()
+def several_layers(h):
+    "one commit over two file systems; revert by a path above both"
+    image, fs = h.path('image'), h.path('fs')
+    with open(image, 'wb') as f:
+        f.truncate(64 << 20)
+    run('mkfs.ext4', '-q', image)
+    os.mkdir(fs)
+    run('mount', '-o', 'loop', image, fs)
+    try:
+        h.tree.write('a', 'a\n')
+        h.tree.write('fs/b', 'b\n')
+        script = 'echo 1 >>a; echo 2 >>fs/b; mkdir -p fs/c/d; mv fs/b fs/c/d/; echo 3 >fs/e'
+        for _ in range(2):
+            seectl('run', 'x', '--keep', '--', 'sh', '-ec', script, cwd=h.dir)
+            eq(seectl('revert', 'x', h.dir, status=None).status, 0, 'revert')
+            eq(changes('x'), {}, 'changes')
+        seectl('run', 'x', '--keep', '--', 'sh', '-ec', script, cwd=h.dir)
+        seectl('commit', 'x', *WRITES)
+        h.tree.holds('a', 'a\n1\n')
+        h.tree.holds('fs/c/d/b', 'b\n2\n')
+        h.tree.holds('fs/e', '3\n')
+        h.tree.absent('fs/b')
+        eq(changes('x'), {}, 'changes')
+        seectl('abort', 'x')
+        wait_for('removal of the store', lambda: not os.path.exists(f'{fs}/.see'))
+    finally:
+        umount(fs, MNT_DETACH)
+
+
+@test()
+def large_and_many(h):
+    "a large file and a thousand small ones are moved, not copied"
+    seectl('run', 'x', '--keep', '--', 'sh', '-ec', '''
+        dd if=/dev/zero of=large bs=1M count=64 status=none
+        mkdir many; cd many; for i in $(seq 1000); do echo $i >f$i; done''', cwd=h.dir)
+    with view(h) as see:
+        blocks = os.stat(see.path('large')).st_blocks
+    os.sync()
+    free = os.statvfs('/').f_bavail
+    seectl('commit', 'x', *WRITES)
+    os.sync()
+    ok(os.statvfs('/').f_bavail > free - 4096, 'it took more room')
+    eq((os.stat(h.path('large')).st_blocks, len(h.tree.ls('many'))), (blocks, 1000), 'host')
+    seectl('abort', 'x')
+
+
+# ---- conflicts ---------------------------------------------------------------
+
+def see_rewrite(t):
+    t.write('file', 'SEE\n', os.O_TRUNC)
+
+
+CONFLICTS = {
+    # what the SEE does, what the host does then, where that is a conflict, which
+    'data': (see_rewrite, lambda t: t.append('file', 'host\n'), 'file', ['changed']),
+    'replaced': (lambda t: t.replace('file', 'SEE\n'), lambda t: t.append('file', 'host\n'),
+                 'file', ['changed']),
+    'attributes': (lambda t: t.chmod('file', 0o600), lambda t: t.chown('file', USER, USER),
+                   'file', ['changed']),
+    'directory': (lambda t: t.chmod('dir', 0o700), lambda t: t.chown('dir', USER, USER),
+                  'dir', ['changed']),
+    'gone': (see_rewrite, lambda t: t.unlink('file'), 'file', ['gone']),
+    'other': (see_rewrite, lambda t: t.replace('file', 'host\n'), 'file', ['gone', 'name']),
+    'removed': (lambda t: t.unlink('file'), lambda t: t.append('file', 'host\n'), 'file', ['changed']),
+    'twice': (lambda t: t.unlink('file'), lambda t: t.unlink('file'), 'file', ['gone']),
+    'made': (lambda t: t.write('new', 'SEE\n'), lambda t: t.write('new', 'host\n'), 'new', ['name']),
+    'moved': (lambda t: t.rename('dir', 'moved'), lambda t: t.write('moved', 'host\n'),
+              'moved', ['name']),
+    'late': (lambda t: t.rmtree('dir'), lambda t: t.write('dir/sub/late', 'host\n'), None, None),
+    'parent': (lambda t: t.write('empty_dir/new', 'SEE\n'), lambda t: t.rmdir('empty_dir'),
+               None, None),
+}
+
+
+@test(smoke=True, over=CONFLICTS)
+def conflict(h, kind):
+    "is refused by writes, named, and leaves the host alone; force makes the SEE win"
+    by_see, by_host, where, which = CONFLICTS[kind]
+    populate(h.tree)
+    seectl('create', 'x')
+    with view(h) as see:
+        by_see(see)
+        see.write('beside', 'no conflict\n')
+    by_host(h.tree)
+    with untouched(h):
+        for verb in 'check', 'commit':
+            found = problems('x', *WRITES, verb=verb)
+            ok(found and all(p['why'] == 'conflict' for p in found), f'{verb}: {found}')
+            if where:
+                eq([(p['path'], p['conflicts']) for p in found], [(h.path(where), which)], verb)
+        done = seectl('commit', 'x', *WRITES, status=3)
+    for line in done.out.splitlines():
+        ok(line.startswith(f'conflict {h.dir}/'), f'{done}')
+    ok(done.out and 'nothing was changed' in done.err and 'seectl revert x' in done.err, f'{done}')
+    before = changes('x')
+    ok(h.path('beside') in before, 'the SEE is as it was')
+    committed(h, criterion='force')
+    seectl('abort', 'x')
+    shutil.rmtree(KEPT, ignore_errors=True)
+
+
+@test()
+def conflict_in_words(h):
+    "says what the SEE did, what the host has, and quotes names"
+    name = h.path('a\x1b[2J')
+    with open(name, 'w') as f:
+        f.write('host\n')
+    seectl('run', 'x', '--keep', '--', 'sh', '-ec', 'for f in *; do echo 1 >"$f"; done', cwd=h.dir)
+    with open(name, 'a') as f:
+        f.write('12345\n')
+    os.utime(name, (0, 86400))
+    done = seectl('commit', 'x', *WRITES, status=3, env=dict(os.environ, TZ='UTC0'))
+    eq(done.out, f'conflict {h.dir}/a\\033[2J (data): the host changed it, too; now a file, '
+       '0644 0:0, 11 bytes, of 1970-01-02 00:00:00\n', 'the list')
+    ok('\x1b' not in done.err, done.err)
+    found, = problems('x', *WRITES)
+    eq(found, {'path': name, 'why': 'conflict', 'changes': ['data'], 'conflicts': ['changed'],
+               'host': {'type': 'file', 'mode': '0644', 'uid': 0, 'gid': 0, 'size': 11,
+                        'mtime': 86400}}, 'JSON')
+    seectl('revert', 'x', name)
+    committed(h)
+    seectl('abort', 'x')
+
+
+@test()
+def partly_private(h):
+    "blocks over a base that changed have no meaning: force refuses them, too"
+    h.tree.write('f', bytes(100000))
+    seectl('create', 'x')
+    with view(h) as see:
+        see.pwrite('f', b'SEE', 50000)
+    h.tree.pwrite('f', b'host', 10)
+    with untouched(h):
+        for criterion in WRITES, FORCE:
+            eq([(p['path'], p['why']) for p in problems('x', *criterion)],
+               [(h.path('f'), 'conflict')], criterion[1])
+    seectl('abort', 'x')
+
+
+@test()
+def what_force_displaces(h):
+    "is kept, and it is said where"
+    h.tree.write('a', 'a\n')
+    h.tree.mkdir('d')
+    seectl('create', 'x')
+    with view(h) as see:
+        see.write('new', 'SEE\n')
+        see.unlink('a')
+        see.rmdir('d')
+    h.tree.write('new', 'precious, made\n')
+    h.tree.append('a', 'precious, appended\n')
+    h.tree.write('d/late', 'precious, late\n')
+    done = seectl('commit', 'x', *FORCE)
+    ok(KEPT in done.out + done.err, f'{done}')
+    eq(h.tree.ls(), {'new'}, 'host')
+    kept = run('grep', '-rh', 'precious', KEPT)
+    for what in 'made', 'appended', 'late':
+        ok(f'precious, {what}' in kept, f'{what} is not in {kept!r}')
+    eq(stat.S_IMODE(os.stat(KEPT).st_mode) & 0o077, 0, 'mode of what is kept')
+    seectl('abort', 'x')
+    shutil.rmtree(KEPT)
+
+
+# ---- busy ----------------------------------------------------------------------
+
+@contextlib.contextmanager
+def something_runs(h, script='sleep 1000', name='x'):
+    child = subprocess.Popen(['seectl', 'run', name, '--keep', '--', 'sh', '-c', f'echo up; {script}'],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=h.dir)
+    try:
+        eq(child.stdout.readline(), 'up\n', 'start')
+        yield child
+    finally:
+        child.terminate()
+        child.communicate()
+
+
+@test(smoke=True)
+def used_by_a_process(h):
+    "busy, with its number and name; the SEE is usable again, and committed later"
+    h.tree.write('f', 'host\n')
+    script = 'echo 1 >>f; while [ ! -e go ]; do sleep 0.1; done; echo 2 >>f'
+    with something_runs(h, script) as child:
+        id = listing()[0]['id']
+        wait_for('the change', lambda: changes('x'))
+        with untouched(h):
+            found = problems('x', *WRITES)
+        ok(found and {p['why'] for p in found} == {'busy'}, f'{found}')
+        named = [p for p in found if 'pid' in p]
+        ok({str(p['pid']) for p in named} & set(see_processes(id)), f'{found}')
+        ok({'sh', 'sleep'} & {p.get('command') for p in named}, f'{found}')
+        # it can go on: nothing in it failed
+        with view(h) as see:
+            see.write('go', '')
+        child.wait()
+    committed(h)
+    h.tree.holds('f', 'host\n1\n2\n')
+    seectl('abort', 'x')
+
+
+@test()
+def used_by_a_mount(h):
+    "seectl mount keeps it busy"
+    h.tree.write('f', 'host\n')
+    seectl('create', 'x')
+    with view(h) as see:
+        see.append('f', 'SEE\n')
+        with untouched(h):
+            found = problems('x', *WRITES)
+        ok(found and {p['why'] for p in found} == {'busy'}, f'{found}')
+    committed(h)
+    seectl('abort', 'x')
+
+
+OPENED = {
+    'data': (lambda t: t.append('file', 'SEE\n'), False),
+    'replaced': (lambda t: t.replace('file', 'SEE\n'), True),
+    'removed': (lambda t: t.unlink('file'), True),
+}
+
+
+@test(over=OPENED)
+def open_on_the_host(h, kind):
+    "for writing: busy; force replaces and removes it all the same"
+    change, forced = OPENED[kind]
+    h.tree.write('file', 'host\n')
+    for criterion in WRITES, FORCE:
+        seectl('create', 'x')
+        with view(h) as see:
+            change(see)
+            see.write('new', 'beside\n')
+        with h.tree.opened('file', os.O_WRONLY):
+            if criterion is FORCE and forced:
+                committed(h, criterion='force')
+            else:
+                with untouched(h):
+                    found = problems('x', *criterion)
+                eq([(p['path'], p['why']) for p in found], [(h.path('file'), 'busy')], criterion[1])
+        if criterion is WRITES:
+            # reading does not matter
+            with h.tree.opened('file'):
+                committed(h)
+            h.tree.write('file', 'host\n')
+        seectl('abort', 'x')
+        shutil.rmtree(KEPT, ignore_errors=True)
+
+
+@test()
+def mount_point(h):
+    "what has become a mount point is busy"
+    h.tree.mkdir('d')
+    h.tree.mkdir('r')
+    seectl('create', 'x')
+    with view(h) as see:
+        see.rmdir('d')
+        see.rename('r', 'renamed')
+    for name in 'd', 'r':
+        mount('none', h.path(name), 'tmpfs')
+        try:
+            found = problems('x', *WRITES)
+            ok('busy' in {p['why'] for p in found}, f'{found}')
+        finally:
+            umount(h.path(name))
+    committed(h)
+    seectl('abort', 'x')
+
+
+# ---- authority -------------------------------------------------------------------
+
+def as_member():
+    import grp
+    return {'uid': MEMBER, 'gids': [MEMBER, grp.getgrnam('see').gr_gid]}
+
+
+@contextlib.contextmanager
+def members_see(h):
+    """A SEE of the member over a directory of his; yields how to be him."""
+    mine = h.path('mine')
+    for name in 'mine', 'mine/sub':
+        os.mkdir(h.path(name))
+        os.chown(h.path(name), MEMBER, MEMBER)
+    for name in 'mine/f', 'mine/sub/g':
+        h.tree.write(name, 'host\n')
+        os.chown(h.path(name), MEMBER, MEMBER)
+    h.tree.write('mine/roots', 'root\'s\n')
+    member = as_member()
+    seectl('create', 'm', '--over', mine, **member)
+    yield member
+    seectl('abort', 'm')
+
+
+def by_member(h, script, member):
+    seectl('run', 'm', '--keep', '--', 'sh', '-ec', script, cwd=h.path('mine'), **member)
+
+
+@test(smoke=True)
+def member_commits(h):
+    "over a directory of his own, what he could have done"
+    with members_see(h) as member:
+        by_member(h, 'echo 1 >>f; echo 2 >new; mkdir -p d/e; mv sub/g d/e/; rm -f roots; chmod 600 f',
+                  member)
+        eq(problems('m', *WRITES, verb='check', status=0, **member), [], 'check')
+        seectl('commit', 'm', *WRITES, status=125, uid=STRANGER, gids=[STRANGER])
+        committed(h, 'm', **member)
+        eq(h.tree.ls('mine'), {'f', 'new', 'd', 'sub'}, 'names')
+        for name in 'f', 'new', 'd', 'd/e', 'd/e/g':
+            st = h.tree.stat(f'mine/{name}')
+            eq((st.st_uid, st.st_gid), (MEMBER, MEMBER), f'owner of {name}')
+
+
+def unwritable(h, see):
+    see.write('sub/new', '')
+    see.chown('sub/new', MEMBER, MEMBER)
+    os.chown(h.path('mine/sub'), 0, 0)
+
+
+def unsearchable(h, see):
+    see.append('sub/g', 'SEE\n')
+    os.chown(h.path('mine/sub'), 0, 0)
+    os.chmod(h.path('mine/sub'), 0o700)
+
+
+def not_his_file(h, see):
+    see.append('roots', 'SEE\n')
+
+
+def not_his_attributes(h, see):
+    see.chmod('roots', 0o666)
+
+
+def set_id(h, see):
+    see.write('root-shell', '')
+    see.chmod('root-shell', 0o4755)
+
+
+def others_owner(h, see):
+    see.chown('f', STRANGER)
+
+
+def in_a_new_tree(h, see):
+    see.makedirs('a/b')
+    see.write('a/b/c', '')
+    for name in 'a', 'a/b':
+        see.chown(name, MEMBER, MEMBER)
+
+
+def capability(h, see):
+    see.setxattr('f', CAPABILITY, NET_RAW)
+
+
+def device(h, see):
+    see.mknod('disk', stat.S_IFBLK | 0o666, os.makedev(254, 0))
+    see.chown('disk', MEMBER, MEMBER)
+
+
+def immutable(h, see):
+    see.unlink('f')
+    run('chattr', '+i', h.path('mine/f'))
+
+
+def sticky(h, see):
+    see.unlink('roots')
+    os.chown(h.path('mine'), STRANGER, STRANGER)
+    os.chmod(h.path('mine'), 0o1777)
+
+
+DENIED = {f.__name__: f for f in (set_id, unwritable, unsearchable, not_his_file, not_his_attributes,
+                                  others_owner, in_a_new_tree, capability, device, immutable, sticky)}
+
+
+@test(smoke=True, over=DENIED)
+def denied(h, kind):
+    "what the member could not have done there himself is refused, all of it"
+    with members_see(h) as member:
+        by_member(h, 'echo 1 >beside', member)
+        os.makedirs(VIEW, exist_ok=True)
+        seectl('mount', 'm', VIEW, '--layer', h.path('mine'))
+        try:
+            DENIED[kind](h, Tree(VIEW))
+        finally:
+            seectl('umount', VIEW)
+        try:
+            with untouched(h):
+                for verb in 'check', 'commit':
+                    for criterion in WRITES, FORCE:
+                        found = problems('m', *criterion, verb=verb, **member)
+                        got = {p.get('error') for p in found if p['why'] == 'denied'}
+                        ok(got and got <= {'EPERM', 'EACCES'}, f'{verb}: {found}')
+                done = seectl('commit', 'm', *WRITES, status=3, **member)
+            ok('denied ' in done.out and 'root' in done.err, f'{done}')
+        finally:
+            if kind == 'immutable':
+                run('chattr', '-i', h.path('mine/f'))
+
+
+@test()
+def root_for_a_member(h):
+    "root may commit the SEE of a member, who then could not have"
+    with members_see(h) as member:
+        by_member(h, 'echo 1 >sub/new', member)
+        os.chown(h.path('mine/sub'), 0, 0)
+        ok('denied' in {p['why'] for p in problems('m', *WRITES, **member)}, 'as the member')
+        committed(h, 'm', criterion='force')
+        eq(h.tree.stat('mine/sub/new').st_uid, MEMBER, 'owner')
+
+
+# ---- run --commit, and the rest of the command -----------------------------------
+
+@test(smoke=True)
+def run_and_commit(h):
+    "the command's status; a SEE of this run goes, one that was there stays, without changes"
+    h.tree.write('f', 'host\n')
+    done = seectl('run', '--commit', *WRITES, '--', 'sh', '-c', 'echo 1 >>f; echo out; exit 7',
+                  status=7, cwd=h.dir)
+    eq(done.out, 'out\n', 'standard output is the command\'s')
+    h.tree.holds('f', 'host\n1\n')
+    eq(listing(), [], 'SEEs')
+    seectl('run', 'new', '--commit', *FORCE, '--', 'sh', '-c', 'echo 2 >>f; (sleep 100 &)', cwd=h.dir)
+    h.tree.holds('f', 'host\n1\n2\n')
+    eq(listing(), [], 'SEEs')
+    seectl('run', 'x', '--keep', '--', 'sh', '-c', 'echo 3 >>f', cwd=h.dir)
+    h.tree.holds('f', 'host\n1\n2\n')
+    seectl('run', 'x', '--commit', *WRITES, '--', 'sh', '-c', 'echo 4 >>f', cwd=h.dir)
+    h.tree.holds('f', 'host\n1\n2\n3\n4\n')
+    eq(([see['name'] for see in listing()], changes('x')), (['x'], {}), 'the SEE')
+    seectl('abort', 'x')
+
+
+@test(smoke=True)
+def run_and_no_commit(h):
+    "125, the list, and the SEE is kept; so it is after a command that was killed"
+    h.tree.write('f', 'host\n')
+    script = f'echo SEE >f; echo up; read line'
+    child = subprocess.Popen(['seectl', 'run', 'x', '--commit', *WRITES, '--', 'sh', '-c', script],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             text=True, cwd=h.dir)
+    eq(child.stdout.readline(), 'up\n', 'start')
+    h.tree.append('f', 'more\n')
+    out, err = child.communicate('\n')
+    eq((child.returncode, out), (125, ''), 'status, output')
+    for part in (f'conflict {h.path("f")} (data)', 'nothing was changed', 'SEE x is kept'):
+        ok(part in err, f'no {part!r} in {err!r}')
+    h.tree.holds('f', 'host\nmore\n')
+    eq(list(changes('x')), [h.path('f')], 'changes')
+    seectl('abort', 'x')
+    done = seectl('run', 'y', '--commit', *WRITES, '--', 'sh', '-c', 'echo 1 >new; kill -TERM $$',
+                  status=125, cwd=h.dir)
+    ok('was killed' in done.err and 'SEE y is kept' in done.err, f'{done}')
+    h.tree.absent('new')
+    eq(list(changes('y')), [h.path('new')], 'changes')
+    seectl('abort', 'y')
+    for args in (['--commit'], ['--criterion', 'writes'], ['--commit', '--criterion', 'serializable'],
+                 ['--commit', '--keep', *WRITES]):
+        seectl('run', *args, '--', 'touch', h.path('ran'), status=125)
+    h.tree.absent('ran')
+    eq(listing(), [], 'SEEs')
+
+
+@test()
+def asked_on_a_terminal(h):
+    "commit by a criterion; if that is refused, asked again"
+    h.tree.write('f', 'host\n')
+    script = f'cd {h.dir}; echo SEE >f; echo up; read line; exit 3'
+    run_x = ['seectl', 'run', 'x', '--', 'sh', '-c', script]
+    end = '(s)how? '
+
+    def meanwhile():
+        h.tree.append('f', 'more\n')
+        return '\n'
+    status, seen = on_terminal(run_x, [('up', meanwhile), (end, 'c\n'), ('(f)orce', 'x\n'), (end, 'c\n'),
+                                       ('(f)orce', 'w\n'), (f'conflict {h.dir}/f', ''), (end, 'k\n')])
+    eq(status, 125, f'status, seen {seen!r}')
+    h.tree.holds('f', 'host\nmore\n')
+    status, seen = on_terminal(run_x, [('up', '\n'), (end, 's\n'), (end, 'commit\n'), ('(f)orce', 'force\n')])
+    eq(status, 3, f'status, seen {seen!r}')
+    h.tree.holds('f', 'SEE\n')
+    eq(changes('x'), {}, 'changes')
+    seectl('abort', 'x')
+    status, seen = on_terminal(['seectl', 'run', 'y', '--', 'sh', '-c', f'echo y >{h.dir}/f'],
+                               [(end, 'c\n'), ('(f)orce', 'w\n')])
+    eq(status, 0, f'status, seen {seen!r}')
+    h.tree.holds('f', 'y\n')
+    eq(listing(), [], 'SEEs')
+    shutil.rmtree(KEPT, ignore_errors=True)
+
+
+@test()
+def wrong_arguments(h):
+    "125, and what is right is said"
+    seectl('create', 'x')
+    for args, *words in ((['commit', 'x'], '--criterion', 'writes', 'force'), (['commit'], 'NAME'),
+                         (['commit', 'x', '--criterion', 'serializable'], 'not recorded yet'),
+                         (['commit', 'x', '--criterion', 'bogus'], 'bogus'),
+                         (['commit', 'none', *WRITES], 'none', 'seectl list'), (['check', 'x'], 'writes'),
+                         (['check', 'none', *FORCE], 'none'), (['revert', 'x'], 'PATH'),
+                         (['revert', 'none', '/'], 'none'), (['revert', 'x', '/'], 'inspect x')):
+        done = seectl(*args, status=125)
+        for word in words:
+            ok(word in done.err and not done.out, f'{args}: no {word!r} in {done}')
+    eq(seectl('commit', 'x', *WRITES).out, 'SEE x is committed: 0 changes\n', 'nothing to commit')
+    eq(problems('x', *WRITES, status=0), [], 'as JSON')
+    run('systemctl', 'stop', 'seed')
+    try:
+        ok('systemctl start seed' in seectl('commit', 'x', *WRITES, status=125).err, 'without seed')
+    finally:
+        run('systemctl', 'start', 'seed')
+    seectl('abort', 'x')
+
+
+@test()
+def placeholder(h):
+    "what a killed run left for policy-rc.d is not committed"
+    policy = '/usr/sbin/policy-rc.d'
+    if os.path.lexists(policy):
+        raise Skip('the host has a policy-rc.d')
+    with something_runs(h, 'echo 1 >f; sleep 1000') as child:
+        wait_for('the change', lambda: changes('x'))
+        id = listing()[0]['id']
+        child.kill()
+        child.wait()
+        wait_for('the processes', lambda: not see_processes(id))
+    committed(h)
+    ok(not os.path.lexists(policy), 'the host has it')
+    h.tree.holds('f', '1\n')
+    seectl('abort', 'x')
+
+
+main()
