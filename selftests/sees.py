@@ -158,6 +158,8 @@ def clean_up():
     for see in listing():
         left.append(f'SEE {see["name"]}')
         seectl('abort', see['name'], status=None)
+    # of commits by force
+    shutil.rmtree(f'{STORE}/kept', ignore_errors=True)
     return left
 
 

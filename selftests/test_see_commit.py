@@ -42,6 +42,8 @@ def committed(h, name='x', criterion='writes', **kwargs):
         want = like(see.root)
     out = seectl('commit', name, '--criterion', criterion, **kwargs).out
     ok(f'SEE {name} is committed' in out, out)
+    # what was displaced has links until it is disposed of
+    wait_for('the trash', lambda: not [n for n in os.listdir(STORE) if n.startswith('trash')])
     same_tree(like(h.dir), want, 'the host is not what the SEE saw')
     eq(changes(name), {}, 'changes after the commit')
     with view(h, name) as see:
@@ -415,7 +417,6 @@ def conflict(h, kind):
     ok(h.path('beside') in before, 'the SEE is as it was')
     committed(h, criterion='force')
     seectl('abort', 'x')
-    shutil.rmtree(KEPT, ignore_errors=True)
 
 
 @test()
@@ -477,7 +478,6 @@ def what_force_displaces(h):
         ok(f'precious, {what}' in kept, f'{what} is not in {kept!r}')
     eq(stat.S_IMODE(os.stat(KEPT).st_mode) & 0o077, 0, 'mode of what is kept')
     seectl('abort', 'x')
-    shutil.rmtree(KEPT)
 
 
 # ---- busy ----------------------------------------------------------------------
@@ -554,15 +554,17 @@ def open_on_the_host(h, kind):
             else:
                 with untouched(h):
                     found = problems('x', *criterion)
-                eq([(p['path'], p['why']) for p in found], [(h.path('file'), 'busy')], criterion[1])
+                # what somebody is writing to, nobody can tell the version of
+                eq([(p['path'], p['why']) for p in found if p['conflicts'] != ['weak']],
+                   [(h.path('file'), 'busy')], criterion[1])
+                ok(any(p.get('pid') == os.getpid() for p in found), f'{found}')
         if criterion is WRITES:
             # reading does not matter
             with h.tree.opened('file'):
                 committed(h)
             h.tree.write('file', 'host\n')
         seectl('abort', 'x')
-        shutil.rmtree(KEPT, ignore_errors=True)
-
+    
 
 @test()
 def mount_point(h):
@@ -800,7 +802,6 @@ def asked_on_a_terminal(h):
     eq(status, 0, f'status, seen {seen!r}')
     h.tree.holds('f', 'y\n')
     eq(listing(), [], 'SEEs')
-    shutil.rmtree(KEPT, ignore_errors=True)
 
 
 @test()
