@@ -1,0 +1,299 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Commits that are interrupted: all or nothing, whoever finishes them.
+
+seed-faults is killed at one named point of a commit after another. Each time the
+disk as it is at that moment, without anything being synced, goes through what a
+boot does (fsck by the journal of ext4, see-recover, killed itself now and then),
+and the live machine through a restart of seed. Both must have the host as it was,
+or as a commit that nobody interrupts leaves it, and know which.
+
+SEE_CRASH_ALL=1 has it killed after each step, not after every third.
+"""
+from sees import *
+
+MNT, OTHER_MNT = '/mnt/crash', '/mnt/crash2'
+IMAGE, COPY = '/root/crash.img', '/root/crash2.img'
+DATA = f'{MNT}/data'
+SAME_AFTER = ('type', 'mode', 'uid', 'gid', 'rdev', 'size', 'content', 'xattrs', 'mtime')
+# what mounting and booting do is not to be seen by the guest's own daemon
+QUIET = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}
+
+# In the SEE: every kind of step, more than once, over several directories.
+SCRIPT = '''
+set -e
+cd /mnt/crash/data
+echo new >new
+mkdir nd; echo in >nd/in; ln -s in nd/link
+echo changed >replaced.new; mv replaced.new replaced
+rm removed
+rm -r tree
+mv moved nd/moved
+ln origin linked
+printf XXXX | dd of=data bs=1 seek=5000 conv=notrunc status=none
+truncate -s 9000 cut
+cat nd/in nd/in nd/in >>grown
+chown 7:8 attr; chmod 4711 attr
+setfattr -n user.b -v new attr; setfattr -x user.a attr
+chmod 700 dir
+echo inside >dir/inside
+find . ! -type d -exec touch -h -d @1100000000 {} +
+'''
+
+
+def tree_of(data):
+    """What must be the same: without times of directories, and their sizes."""
+    out = {}
+    for name, what in fingerprint(data, SAME_AFTER).items():
+        if what['type'] == stat.S_IFDIR:
+            what = {k: v for k, v in what.items() if k not in ('mtime', 'size')}
+        out[name] = what
+    return out
+
+
+def fill():
+    def put(name, content):
+        with open(f'{DATA}/{name}', 'w') as f:
+            f.write(content)
+    for name in ('tree', 'tree/deep', 'moved', 'dir'):
+        os.makedirs(f'{DATA}/{name}')
+    for name in ('replaced', 'removed', 'origin', 'attr', 'tree/f', 'tree/deep/g', 'moved/m',
+                 'dir/stays'):
+        put(name, f'{name} of the host\n')
+    put('data', 'abcdefgh' * 2500)
+    put('cut', 'ABCDEFGH' * 2500)
+    put('grown', 'g' * 5000)
+    os.setxattr(f'{DATA}/attr', 'user.a', b'1')
+    os.setxattr(f'{DATA}/attr', 'user.b', b'old')
+    os.chmod(f'{DATA}/tree/deep', 0o711)
+    os.chown(f'{DATA}/tree', 3, 4)
+    for top, _, files in os.walk(DATA):
+        for name in files:
+            os.utime(f'{top}/{name}', (1000000000, 1000000000))
+
+
+@contextlib.contextmanager
+def machine():
+    """A file system of its own with the store on it, as a disk that can be copied."""
+    run('systemctl', 'stop', 'seed')
+    with open(IMAGE, 'wb') as f:
+        f.truncate(48 << 20)
+    run('mkfs.ext4', '-q', '-F', IMAGE)
+    os.makedirs(MNT, exist_ok=True)
+    os.makedirs(OTHER_MNT, exist_ok=True)
+    run('mount', '-o', 'loop', IMAGE, MNT)
+    try:
+        os.makedirs(f'{MNT}/state', 0o700)
+        os.setxattr(f'{MNT}/state', 'trusted.see.store', b'1')
+        os.makedirs(DATA)
+        run('mount', '--bind', f'{MNT}/state', STORE)
+        run('mount', '--make-private', STORE)
+        fill()
+        run('systemctl', 'start', 'seed')
+        yield
+        seectl('abort', 'x', status=None)
+    finally:
+        run('systemctl', 'stop', 'seed')
+        for target in (STORE, MNT):
+            run('umount', '-l', target)
+        run('systemctl', 'start', 'seed')
+        for image in (IMAGE, COPY):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(image)
+
+
+def left_in(name):
+    """Its changes, but for what going to and fro leaves its mark on: ctime, so that they
+    may be in conflict, and a removed directory, which comes back as another."""
+    return {path: {k: v for k, v in change.items() if k != 'conflicts'}
+            for path, change in changes(name).items() if '/tree/' not in path}
+
+
+def make_changes():
+    seectl('create', '--over', DATA, 'x')
+    seectl('run', 'x', '--keep', '--', 'sh', '-c', SCRIPT)
+
+
+def commit(fault, status=None):
+    """With a seed that has the fault; what seectl said, and the daemon's end."""
+    run('systemctl', 'stop', 'seed')
+    seed = subprocess.Popen([f'{os.environ["ALCATRAZ"]}/bin/seed-faults'],
+                            env={**os.environ, 'SEE_FAULT': fault}, **QUIET)
+    try:
+        wait_for('seed', lambda: seed.poll() is None and
+                 seectl('status', 'x', status=None).status == 0)
+        done = seectl('commit', '--criterion', 'writes', 'x', status=status)
+        if done.status and '=' not in fault:
+            wait_for('the fault', lambda: seed.poll() is not None)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            seed.kill()
+    return done, seed.wait()
+
+
+def copy_disk():
+    """As if the power went now: what the file system has not written is lost."""
+    run('cp', '--sparse=always', IMAGE, COPY)
+
+
+# In a mount name space of its own: the copy where the disk was, no kernel to ask.
+BOOT = f'''
+set -e
+mount -o loop {COPY} {OTHER_MNT}
+mount --bind {OTHER_MNT}/state {STORE}
+mount --bind /dev/null /dev/see
+mount --bind {OTHER_MNT} {MNT}
+'''
+
+
+def at_boot(faults, look):
+    """Recovery on the copy, killed at each of the faults; look() at the end of it."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            os.close(reader)
+            call('unshare', 0x20000)
+            run('mount', '--make-rprivate', '/')
+            run('sh', '-c', BOOT)
+            tool = f'{os.environ["ALCATRAZ"]}/bin/see-recover'
+            for fault in faults:
+                subprocess.run([f'{tool}-faults'], env={**os.environ, 'SEE_FAULT': fault},
+                               **QUIET)
+            done = subprocess.run([tool], stderr=subprocess.PIPE, text=True)
+            again = subprocess.run([tool], stderr=subprocess.PIPE, text=True)
+            answer = (done.returncode, done.stderr, again.returncode, again.stderr, look())
+            run('umount', MNT)
+            run('umount', STORE)
+            run('umount', OTHER_MNT)
+        except BaseException:
+            answer = traceback.format_exc()
+        with os.fdopen(writer, 'wb') as f:
+            pickle.dump(answer, f)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, 'rb') as f:
+        answer = pickle.load(f)
+    os.waitpid(pid, 0)
+    if isinstance(answer, str):
+        fail(f'at boot: {answer}')
+    status, errors, status2, errors2, seen = answer
+    eq((status, status2, errors2), (0, 0, ''), f'see-recover, which said {errors}')
+    return seen
+
+
+def goes_on(fault):
+    """The SEE is as it was to those in it."""
+    eq(seectl('run', 'x', '--keep', '--', 'sh', '-c', f'cd {DATA}; cat new nd/in nd/moved/m '
+              'replaced linked; wc -c <cut; test ! -e removed && test ! -e tree').out,
+       'new\nin\nmoved/m of the host\nchanged\norigin of the host\n9000\n', f'{fault}: inside')
+
+
+def look():
+    left = sorted(n for n in os.listdir(STORE) if not n.startswith('trash-') and n != 'next')
+    inside = sorted(os.listdir(f'{STORE}/{left[0]}')) if left else []
+    return tree_of(DATA), left, [n for n in inside if not n.isdigit()]
+
+
+def expected():
+    """The host before, and after a commit that nobody interrupts."""
+    with machine():
+        before = tree_of(DATA)
+        make_changes()
+        same_tree(tree_of(DATA), before, 'before the commit')
+        seectl('commit', '--criterion', 'writes', 'x')
+        after = tree_of(DATA)
+        eq(changes('x'), {}, 'nothing is left to commit')
+    ok(before != after, 'the commit did something')
+    return before, after
+
+
+def interrupted(fault, before, after, faults=()):
+    """One commit with a fault: at boot, and on the live machine."""
+    with machine():
+        make_changes()
+        left = left_in('x')
+        done, end = commit(fault)
+        if end == -signal.SIGKILL:
+            ok(done.status, f'the client is told: {done}')
+        copy_disk()
+        seen, store, files = at_boot(faults, look)
+        marked = seen == after
+        if not marked:
+            same_tree(seen, before, f'{fault}: at boot')
+        eq(files, ['meta'], f'{fault}: the SEE at boot')
+        run('systemctl', 'start', 'seed')
+        live = tree_of(DATA)
+        same_tree(live, after if marked else before, f'{fault}: live')
+        eq(os.path.exists(f'{STORE}/kept'), False, f'{fault}: something is kept')
+        same_tree(left_in('x'), {} if live == after else left, f'{fault}: what is left in the SEE')
+        if live != after:
+            goes_on(fault)
+    return marked
+
+
+BEFORE = ('commit.after-start', 'commit.prepare:3', 'commit.after-prepare', 'commit.journal',
+          'commit.after-journal', 'commit.sync', 'commit.before-mark', 'commit.mark')
+AFTER = ('commit.after-mark', 'commit.after-end', 'cleanup.tree', 'cleanup.between', 'cleanup.undo',
+         'cleanup.before-remove', 'cleanup.after-remove')
+
+
+@test(smoke=True)
+def killed(h):
+    "seed is killed before anything was done, in the middle, and after the mark"
+    before, after = expected()
+    for fault, marked in (('commit.after-journal', False), ('commit.after-step:4', False),
+                          ('commit.after-mark', True)):
+        eq(interrupted(fault, before, after), marked, fault)
+
+
+@test()
+def killed_before_the_mark(h):
+    "at each point before the mark nothing has happened"
+    before, after = expected()
+    for fault in BEFORE:
+        eq(interrupted(fault, before, after), False, fault)
+
+
+@test()
+def killed_after_steps(h):
+    "after steps, which are taken back; see-recover is killed in between"
+    before, after = expected()
+    # steps of a kind follow each other
+    for step in range(0, 100, 1 if os.environ.get('SEE_CRASH_ALL') else 3):
+        marked = interrupted(f'commit.after-step:{step}', before, after,
+                             ('recover.step:0', f'recover.after-step:{max(0, step - 2)}',
+                              'recover.extent', 'recover.before-remove'))
+        # there was no such step
+        if marked:
+            break
+    ok(8 < step < 99, f'{step} steps')
+
+
+@test()
+def killed_after_the_mark(h):
+    "at each point after the mark all has happened"
+    before, after = expected()
+    for fault in AFTER:
+        eq(interrupted(fault, before, after, ('cleanup.tree', 'cleanup.between')), True, fault)
+
+
+@test()
+def fails(h):
+    "what fails and kills nobody is taken back at once"
+    before, after = expected()
+    for fault in ('commit.step:2', 'commit.step:9', 'commit.after-step:5', 'commit.sync',
+                  'commit.before-mark', 'commit.mark', 'commit.prepare:1', 'commit.journal'):
+        with machine():
+            make_changes()
+            left = left_in('x')
+            done, _ = commit(f'{fault}={errno.EIO}')
+            ok(done.status, f'{fault}: {done}')
+            same_tree(tree_of(DATA), before, fault)
+            run('systemctl', 'start', 'seed')
+            same_tree(left_in('x'), left, f'{fault}: what is left')
+            eq(look()[1:], (['1'], ['meta']), f'{fault}: the store')
+            goes_on(fault)
+
+
+main()
