@@ -966,35 +966,32 @@ static struct miscdevice see_misc = {
 };
 
 /* no holes: what user space lays out is what is read here */
-static void __maybe_unused see_check_abi(void)
-{
-	BUILD_BUG_ON(sizeof(struct see_abi) != 8);
-	BUILD_BUG_ON(sizeof(struct see_batch) != 24);
-	BUILD_BUG_ON(sizeof(struct see_list_entry) != 96);
-	BUILD_BUG_ON(sizeof(struct see_layer_entry) != 24);
-	BUILD_BUG_ON(sizeof(struct see_create) != 64 + 24 + 256);
-	BUILD_BUG_ON(sizeof(struct see_open) != 8 + 64 + 8 + 256);
-	BUILD_BUG_ON(sizeof(struct see_status) != 64 + 64);
-	BUILD_BUG_ON(sizeof(struct see_mount) != 8 + 256);
-	BUILD_BUG_ON(sizeof(struct see_join) != 8 + 256);
-	BUILD_BUG_ON(sizeof(struct see_simple) != 8 + 256);
-	BUILD_BUG_ON(sizeof(struct see_change) != 72);
-	BUILD_BUG_ON(sizeof(struct see_request) != 56 + 8 * SEE_LAYERS_MAX + 64);
-	BUILD_BUG_ON(sizeof(struct see_reply) != 24 + 256);
-	BUILD_BUG_ON(sizeof(struct see_register) != 24 + 64);
-	BUILD_BUG_ON(sizeof(struct see_adopt) != 32);
-	BUILD_BUG_ON(sizeof(struct see_forget) != 16);
-	BUILD_BUG_ON(sizeof(struct see_commit) != 32 + 256);
-	BUILD_BUG_ON(sizeof(struct see_commit_root) != 8);
-	BUILD_BUG_ON(sizeof(struct see_problem) != 32);
-	BUILD_BUG_ON(sizeof(struct see_revert) != 16 + 256);
-	BUILD_BUG_ON(sizeof(struct see_commit_start) != 48);
-	BUILD_BUG_ON(sizeof(struct see_commit_plan) != 32);
-	BUILD_BUG_ON(sizeof(struct see_step) != 64 + 40 + 16);
-	BUILD_BUG_ON(sizeof(struct see_extent) != 32);
-	BUILD_BUG_ON(sizeof(struct see_commit_step) != 24);
-	BUILD_BUG_ON(sizeof(struct see_commit_end) != 16);
-}
+static_assert(sizeof(struct see_abi) == 8);
+static_assert(sizeof(struct see_batch) == 24);
+static_assert(sizeof(struct see_list_entry) == 96);
+static_assert(sizeof(struct see_layer_entry) == 24);
+static_assert(sizeof(struct see_create) == 64 + 24 + 256);
+static_assert(sizeof(struct see_open) == 8 + 64 + 8 + 256);
+static_assert(sizeof(struct see_status) == 64 + 64);
+static_assert(sizeof(struct see_mount) == 8 + 256);
+static_assert(sizeof(struct see_join) == 8 + 256);
+static_assert(sizeof(struct see_simple) == 8 + 256);
+static_assert(sizeof(struct see_change) == 72);
+static_assert(sizeof(struct see_request) == 56 + 8 * SEE_LAYERS_MAX + 64);
+static_assert(sizeof(struct see_reply) == 24 + 256);
+static_assert(sizeof(struct see_register) == 24 + 64);
+static_assert(sizeof(struct see_adopt) == 32);
+static_assert(sizeof(struct see_forget) == 16);
+static_assert(sizeof(struct see_commit) == 32 + 256);
+static_assert(sizeof(struct see_commit_root) == 8);
+static_assert(sizeof(struct see_problem) == 32);
+static_assert(sizeof(struct see_revert) == 16 + 256);
+static_assert(sizeof(struct see_commit_start) == 48);
+static_assert(sizeof(struct see_commit_plan) == 32);
+static_assert(sizeof(struct see_step) == 64 + 40 + 16);
+static_assert(sizeof(struct see_extent) == 32);
+static_assert(sizeof(struct see_commit_step) == 24);
+static_assert(sizeof(struct see_commit_end) == 16);
 
 int see_control_init(void)
 {
