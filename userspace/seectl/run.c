@@ -435,7 +435,7 @@ static int finish(struct see *see, const struct options *o, bool made, int code)
 		if (!failed)
 			return made && abort_see(see) ? EXIT_SEECTL : code;
 	} while (asking);
-	remark("SEE %s is kept; look at it with \"seectl inspect %s\", commit it with \"seectl commit %s\", throw it away with \"seectl abort %s\"",
+	remark("SEE %s is kept; look at it with \"seectl inspect %s\", commit it with \"seectl commit %s --criterion writes\", throw it away with \"seectl abort %s\"",
 	       see->name, see->name, see->name, see->name);
 	return failed ? EXIT_SEECTL : code;
 }
