@@ -115,7 +115,7 @@ def make_changes():
 
 
 def commit(fault, status=None):
-    """With a seed that has the fault; what seectl said, and the daemon's end."""
+    """With a seed that has the fault; what seectl said, and whether that killed seed."""
     run('systemctl', 'stop', 'seed')
     seed = subprocess.Popen([f'{os.environ["ALCATRAZ"]}/bin/seed-faults'],
                             env={**os.environ, 'SEE_FAULT': fault}, **QUIET)
@@ -125,10 +125,12 @@ def commit(fault, status=None):
         done = seectl('commit', '--criterion', 'writes', 'x', status=status)
         if done.status and '=' not in fault:
             wait_for('the fault', lambda: seed.poll() is not None)
+        killed = seed.poll() == -signal.SIGKILL
     finally:
         with contextlib.suppress(ProcessLookupError):
             seed.kill()
-    return done, seed.wait()
+        seed.wait()
+    return done, killed
 
 
 def copy_disk():
@@ -213,9 +215,8 @@ def interrupted(fault, before, after, faults=()):
     with machine():
         make_changes()
         left = left_in('x')
-        done, end = commit(fault)
-        if end == -signal.SIGKILL:
-            ok(done.status, f'the client is told: {done}')
+        done, killed = commit(fault)
+        eq(bool(done.status), killed, f'{fault}: the client is told: {done}')
         copy_disk()
         seen, store, files = at_boot(faults, look)
         marked = seen == after
