@@ -168,6 +168,19 @@ def link(t):
     t.link('pair', 'dir/pair')
 
 
+def names_of_one(t):
+    t.unlink('link2')                       # a name goes, and what others lead to changes
+    t.append('link1', 'more\n')
+    t.link('link1', 'fourth')
+    t.rename('file', 't')                   # two files change places, and one its bytes
+    t.rename('exec', 'file')
+    t.rename('t', 'exec')
+    t.append('file', 'more\n')
+    t.write('pair', 'pair\n')               # born, with names in two directories
+    t.link('pair', 'pair2')
+    t.link('pair', 'dir/pair')
+
+
 def swap(t):
     t.write('empty_dir/new', 'in what was empty\n')
     t.rename('dir', 't')
@@ -215,7 +228,7 @@ def again(t):
 
 
 KINDS = {f.__name__: f for f in (make, subtree, replace, remove, modify, attributes, rename, link,
-                                 swap, types, nest, again)}
+                                 names_of_one, swap, types, nest, again)}
 
 
 @test(smoke=True, over=KINDS)
@@ -380,6 +393,9 @@ CONFLICTS = {
                    'file', ['changed']),
     'directory': (lambda t: t.chmod('dir', 0o700), lambda t: t.chown('dir', USER, USER),
                   'dir', ['changed']),
+    'acl of a directory': (lambda t: t.chmod('dir', 0o700),
+                           lambda t: t.setxattr('dir', DEFAULT, acl('u::rwx g::r-x o::---')),
+                           'dir', ['changed']),
     'gone': (see_rewrite, lambda t: t.unlink('file'), 'file', ['gone']),
     'other': (see_rewrite, lambda t: t.replace('file', 'host\n'), 'file', ['gone', 'name']),
     'removed': (lambda t: t.unlink('file'), lambda t: t.append('file', 'host\n'), 'file', ['changed']),
@@ -565,6 +581,54 @@ def open_on_the_host(h, kind):
             h.tree.write('file', 'host\n')
         seectl('abort', 'x')
     
+
+LOCKS = {
+    'fcntl': (fcntl.lockf, fcntl.LOCK_EX, 'busy'),
+    'flock': (fcntl.flock, fcntl.LOCK_EX, 'busy'),
+    'shared': (fcntl.lockf, fcntl.LOCK_SH, 'busy'),
+    'other kind': (fcntl.flock, fcntl.LOCK_EX, None),
+}
+
+
+@contextlib.contextmanager
+def held(path, by, how):
+    """A lock of another process, as closing any descriptor ends those of fcntl(2)."""
+    code = ('import fcntl, sys\nf = open(sys.argv[1], "r+b")\n'
+            'getattr(fcntl, sys.argv[2])(f, int(sys.argv[3]))\n'
+            'print(flush=True)\nsys.stdin.read()\n')
+    with subprocess.Popen([sys.executable, '-c', code, path, by.__name__, str(int(how))],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        yield
+
+
+@test(over=LOCKS)
+def locked_on_the_host(h, kind):
+    "what the SEE locked for writing, by fcntl(2) or flock(2): busy while somebody else has it"
+    by, how, why = LOCKS[kind]
+    mine = fcntl.flock if kind == 'flock' else fcntl.lockf
+    h.tree.write('lock', '')
+    seectl('create', 'x')
+    with view(h) as see:
+        with open(see.path('lock'), 'r+b') as f:
+            mine(f, fcntl.LOCK_EX)
+            see.write('guarded', 'SEE\n')
+    eq(set(changes('x')), {h.path('guarded')}, 'a lock is no change')
+    with held(h.path('lock'), by, how):
+        if why:
+            with untouched(h):
+                found = problems('x', *WRITES)
+            eq([(p['path'], p['why'], p['error']) for p in found],
+               [(h.path('lock'), why, 'EAGAIN')], 'problems')
+        else:
+            committed(h)
+    if why:
+        committed(h)
+    # and it is given back
+    with open(h.path('lock'), 'r+b') as f:
+        mine(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    seectl('abort', 'x')
+
 
 @test()
 def mount_point(h):
