@@ -255,7 +255,8 @@ static int see_tx_admit_victim(struct see_tx *tx, struct see_tx_step *st,
 		if (see_tx_deny(inode)) {
 			ihold(inode);
 			st->denying = inode;
-		} else if (!see_tx_forces(tx)) {
+		} else if (!see_tx_forces(tx) || !st->conflict) {
+			/* who forces displaces it all the same, if it is to be kept */
 			return -ETXTBSY;
 		}
 	}
