@@ -186,6 +186,16 @@ void see_shutdown(struct super_block *sb)
 	WRITE_ONCE(see_layer(sb)->dead, true);
 }
 
+/*
+ * What an unmount writes by itself, and not by way of the flusher.  Not in the task
+ * that unmounts: that may be about to exit, killed and without an fs_struct, or may
+ * write no files.  It waits, with s_umount held, which nothing here may take.
+ */
+static int see_write_last(void *sb)
+{
+	return see_complete_gone(sb);
+}
+
 static void see_kill_sb(struct super_block *sb)
 {
 	struct see_layer *layer = see_layer(sb);
@@ -193,7 +203,7 @@ static void see_kill_sb(struct super_block *sb)
 	if (layer && sb->s_root) {
 		see_mark_remove(layer);
 		/* what was given up is not written to any more */
-		if (!layer->dead && see_complete_gone(sb))
+		if (!layer->dead && see_run_aside(see_write_last, sb))
 			pr_err("seefs: %s: copies of removed host files are incomplete\n",
 			       layer->privname);
 		see_release_changed(layer);

@@ -4,6 +4,7 @@
 import contextlib
 import mmap
 import random
+import select
 import time
 
 from see_test import *
@@ -464,6 +465,63 @@ def enospc_when_written_back(s):
     for _ in s.stages():
         with s.see.opened('f') as fd:
             eq(os.pread(fd, len(data), MIB), data, 'content')
+
+
+def dying(s, script, ending):
+    """A shell with the only mount of the layer, at MNT; it says up, and ends after a line."""
+    return subprocess.Popen(
+        ['unshare', '-m', 'sh', '-c',
+         f'mount -t seefs -o lower={s.lower},private={s.private} none {s.mnt} && cd {s.mnt} && '
+         f'{script[0]} && echo up && read x && {script[1]} && {ending}'],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def let_die(child, status):
+    child.communicate('\n')
+    eq(child.returncode, status, 'how it ended')
+
+
+ENDS = {'exits': ('exit 7', 7), 'killed': ('kill -9 $$', -9)}
+
+
+@test(smoke=True, layer=True, over=list(ENDS))
+def dropped_before_the_dying_changed_it(s, how):
+    "who unmounts makes a container first, and has no root directory any more"
+    s.host.write('f', pattern(MIB))
+    with s.host.together():
+        child = dying(s, ('exec 3<>f', 'printf SEE >&3'), ENDS[how][0])
+        eq(child.stdout.readline(), 'up\n', 'start')
+        s.host.replace('f', 'of the host\n')
+        let_die(child, ENDS[how][1])
+    for _ in s.stages():
+        s.see.holds('f', 'of the host\n')
+
+
+@test(layer=True, private=('other',), over=list(ENDS))
+def kept_by_the_dying(s, how):
+    "there was no space when the host dropped a changed file: unmount completes it"
+    data = pattern(MIB)
+    s.host.write('f', data)
+    with s.host.together(), opened('/dev/kmsg', os.O_RDONLY | os.O_NONBLOCK) as log:
+        os.lseek(log, 0, os.SEEK_END)
+        child = dying(s, ('printf SEE 1<>f', ':'), ENDS[how][0])
+        eq(child.stdout.readline(), 'up\n', 'start')
+        with opened(f'{s.second.fs}/filler', os.O_RDWR | os.O_CREAT) as filler:
+            st = os.statvfs(s.private)
+            os.posix_fallocate(filler, 0, st.f_bavail * st.f_frsize)
+            os.lseek(filler, 0, os.SEEK_END)
+            with contextlib.suppress(OSError):
+                while os.write(filler, bytes(PAGE)):
+                    pass
+        s.host.replace('f', 'of the host\n')
+        said = ''
+        while 'could not be completed: error -28' not in said:
+            ok(select.select([log], [], [], 60)[0], 'nobody says that it could not be completed')
+            said = os.read(log, 8192).decode()
+        empty(s)
+        let_die(child, ENDS[how][1])
+    for _ in s.stages():
+        s.see.holds('f', b'SEE' + data[3:])
 
 
 @test(layer=True, private=('other',))
