@@ -6,6 +6,7 @@
  * see_layer.cred; see_end() gives both back.  The private directories are
  * locked here, below whatever the caller holds of seefs itself.
  */
+#include <linux/file.h>
 #include <linux/fsnotify.h>
 #include <linux/fs_struct.h>
 #include <linux/mount.h>
@@ -37,7 +38,10 @@ static void see_job_run(struct work_struct *work)
  * @run: what
  * @arg: for @run
  *
- * Without the limits, the signals and the credentials of the caller.
+ * Without the limits, the signals, the credentials and the umask of the caller, who
+ * has no umask any more if it is exiting, and cannot make a file then.
+ *
+ * Context: may sleep, and waits; @run must need nothing that the caller holds.
  *
  * Return: what @run returned.
  */
@@ -50,6 +54,21 @@ int see_run_aside(int (*run)(void *arg), void *arg)
 	flush_work(&job.work);
 	destroy_work_on_stack(&job.work);
 	return job.err;
+}
+
+/**
+ * see_close - close a file of the private tree
+ * @file: opened by the caller, for itself
+ *
+ * A kernel thread's fput() comes later, perhaps after an unmount that was to leave
+ * nothing of that file system open.
+ */
+void see_close(struct file *file)
+{
+	if (current->flags & PF_KTHREAD)
+		__fput_sync(file);
+	else
+		fput(file);
 }
 
 /**

@@ -24,6 +24,7 @@ struct see_op {
 };
 
 int see_run_aside(int (*run)(void *arg), void *arg);
+void see_close(struct file *file);
 int see_begin(struct super_block *sb, struct see_op *op);
 int see_begin_as_caller(struct super_block *sb, struct see_op *op);
 void see_end(struct see_op *op);

@@ -414,7 +414,7 @@ static int see_map_open(struct see_data *data, bool make)
 			return PTR_ERR(dir);
 		}
 		err = vfs_fsync(dir, 0);
-		fput(dir);
+		see_close(dir);
 	}
 	if (IS_ERR(dentry))
 		return PTR_ERR(dentry);
@@ -499,7 +499,7 @@ static int see_sync_attrs(void *arg)
 		err = PTR_ERR_OR_ZERO(file);
 		if (!err) {
 			err = vfs_fsync(file, 0);
-			fput(file);
+			see_close(file);
 		}
 	}
 	see_below_end(&below);
