@@ -27,6 +27,8 @@
 #include "tree.h"
 #include "version.h"
 
+static_assert(sizeof_field(struct see_change, command) == SEE_COMMAND_SIZE);
+
 /* a cursor: object in the upper bits, id of a name in the lower 32 */
 #define SEE_CURSOR_NAME	GENMASK_ULL(31, 0)
 
@@ -234,6 +236,7 @@ static int see_emit(struct see_changes *c, const struct see_found *f)
 	ch->path_len = path_len;
 	ch->from_len = from_len;
 	ch->conflict = f->conflict;
+	strscpy(ch->command, f->command, sizeof(ch->command));
 	p = ch->path;
 	memcpy(p, f->path, dlen);
 	p += dlen;
@@ -369,7 +372,10 @@ static const char *see_host_path(struct see_changes *c, struct inode *target)
 static int see_one_name(struct see_changes *c, struct inode *dir,
 			const char *path, struct see_name *e)
 {
-	struct see_found f = { .path = path, .name = e->name, .dir = dir, .entry = e };
+	struct see_found f = {
+		.path = path, .name = e->name, .dir = dir, .entry = e,
+		.command = e->command,
+	};
 	struct dentry *priv;
 	int err = 0, conflict = 0;
 
@@ -408,6 +414,7 @@ static int see_one_name(struct see_changes *c, struct inode *dir,
 			goto out;
 		f.what = SEE_CHANGE_NAME_KEPT;
 		f.object = e->target;
+		f.command = see_i(e->target)->command;
 		f.new = see_attrs_of(e->target);
 		break;
 	default:
@@ -529,6 +536,7 @@ static int see_object_changes(struct see_changes *c, struct inode *inode)
 {
 	struct see_found f = {
 		.what = SEE_CHANGE_ATTR, .path = "", .name = "", .object = inode,
+		.command = see_i(inode)->command,
 	};
 	char name[NAME_MAX + 1] = "";
 	struct inode *dir;
@@ -568,9 +576,14 @@ static int see_object_changes(struct see_changes *c, struct inode *inode)
 	return c->each(c, &f);
 }
 
-/* the object after @si in the list, or the first; NULL at the end */
-static struct see_inode *see_next_changed(struct see_layer *layer,
-					  struct see_inode *si)
+/**
+ * see_next_changed - the objects that the SEE changed, one after the other
+ * @layer: the layer
+ * @si: NULL, or one of them
+ *
+ * Return: the first, the one after @si, or NULL at the end.
+ */
+struct see_inode *see_next_changed(struct see_layer *layer, struct see_inode *si)
 {
 	struct list_head *next;
 

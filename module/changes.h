@@ -28,6 +28,7 @@ struct see_side_attrs {
  * @path: of the directory in the SEE; empty for the root of the layer
  * @name: there; empty if the change is that of the directory itself
  * @from: path of the object on the host, or NULL
+ * @command: of who did it first, SEE_COMMAND_SIZE bytes; empty if not known
  * @dir: of a name: its directory
  * @entry: of a name: what the table says
  * @host: of a name: what the host has there, or NULL
@@ -41,6 +42,7 @@ struct see_found {
 	const char *path;
 	const char *name;
 	const char *from;
+	const char *command;
 	struct inode *dir;
 	const struct see_name *entry;
 	struct dentry *host;
@@ -76,6 +78,7 @@ int see_found_conflict(struct see_changes *c, const struct see_found *f);
 struct inode *see_find_named(struct see_layer *layer, const struct inode *target,
 			     enum see_name_kind kind, char *name);
 char *see_object_path(struct see_layer *layer, struct inode *inode, char *buf);
+struct see_inode *see_next_changed(struct see_layer *layer, struct see_inode *si);
 struct inode *see_up(struct see_layer *layer, struct inode *dir, char *name);
 
 #endif /* SEE_CHANGES_H */

@@ -976,7 +976,7 @@ static_assert(sizeof(struct see_status) == 64 + 64);
 static_assert(sizeof(struct see_mount) == 8 + 256);
 static_assert(sizeof(struct see_join) == 8 + 256);
 static_assert(sizeof(struct see_simple) == 8 + 256);
-static_assert(sizeof(struct see_change) == 72);
+static_assert(sizeof(struct see_change) == 88);
 static_assert(sizeof(struct see_request) == 56 + 8 * SEE_LAYERS_MAX + 64);
 static_assert(sizeof(struct see_reply) == 24 + 256);
 static_assert(sizeof(struct see_register) == 24 + 64);

@@ -17,6 +17,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "command.h"
 #include "data.h"
 #include "inode.h"
 #include "lookup.h"
@@ -222,6 +223,7 @@ int see_touch(struct dentry *dentry)
 	err = see_hold(dentry);
 	if (err)
 		return err;
+	see_command_touch(inode);
 	see_freeze_attrs(inode);
 	return 0;
 }

@@ -23,6 +23,7 @@
 #include <linux/posix_acl.h>
 #include <linux/slab.h>
 
+#include "command.h"
 #include "data.h"
 #include "inode.h"
 #include "lookup.h"
@@ -264,6 +265,7 @@ static void see_record(struct see_side *side, enum see_name_kind kind,
 	}
 	entry->kind = kind;
 	entry->removed = side->removed;
+	see_command_note(entry->command);
 	if (kind == SEE_NAME_LINKED)
 		entry->target = inode;
 	if (kind == SEE_NAME_BORN) {

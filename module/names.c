@@ -183,7 +183,7 @@ static void see_names_erase(struct see_names *names, struct see_name *entry)
  * @dir: directory with a table
  * @entry: of see_name_alloc(), filled in; consumed
  *
- * A FOLLOW entry gives way to any other.  Cannot fail.
+ * A FOLLOW entry gives way to any other.  The first command stays.  Cannot fail.
  */
 void see_names_set(struct inode *dir, struct see_name *entry)
 {
@@ -204,6 +204,9 @@ void see_names_set(struct inode *dir, struct see_name *entry)
 		if (old && entry->kind != SEE_NAME_FOLLOW)
 			entry->follow = old->kind == SEE_NAME_FOLLOW ?
 					old->target : old->follow;
+		if (old && old->kind != SEE_NAME_FOLLOW)
+			memcpy(entry->command, old->command,
+			       sizeof(entry->command));
 		/* a name that stays keeps its place in the listing */
 		entry->id = old ? old->id : names->next_id++;
 		see_names_insert(names, entry);
@@ -242,6 +245,7 @@ void see_names_del(struct inode *dir, const struct qstr *name)
 		entry->follow = NULL;
 		entry->removed = SEE_TOMB_NONE;
 		entry->covers = 0;
+		memset(entry->command, 0, sizeof(entry->command));
 		entry = NULL;
 	} else if (entry) {
 		see_names_erase(names, entry);
@@ -250,6 +254,29 @@ void see_names_del(struct inode *dir, const struct qstr *name)
 	if (covers)
 		see_cut(see_layer(dir->i_sb), covers, -1);
 	kfree(entry);
+}
+
+/**
+ * see_names_command - by which command a name was changed first
+ * @dir: the directory
+ * @name: the name; nothing happens if the SEE says nothing of it
+ * @command: SEE_COMMAND_SIZE bytes
+ */
+void see_names_command(struct inode *dir, const struct qstr *name,
+		       const char *command)
+{
+	struct see_names *names = see_names(dir);
+	struct see_name *entry;
+
+	if (!names)
+		return;
+	spin_lock(&names->lock);
+	entry = __see_names_find(names, see_name_hash((const char *)name->name,
+						      name->len),
+				 (const char *)name->name, name->len);
+	if (entry && entry->kind != SEE_NAME_FOLLOW)
+		memcpy(entry->command, command, sizeof(entry->command));
+	spin_unlock(&names->lock);
 }
 
 /**

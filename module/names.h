@@ -42,6 +42,7 @@ enum see_sub {
  * @kind: enum see_name_kind
  * @dtype: DT_* of what is born
  * @removed: enum see_tomb
+ * @command: of who made it something else than the host's name; empty: not known
  */
 struct see_name {
 	struct rb_node by_name;
@@ -56,6 +57,7 @@ struct see_name {
 	u8 kind;
 	u8 dtype;
 	u8 removed;
+	char command[SEE_COMMAND_SIZE];
 	char name[];
 };
 
@@ -104,6 +106,8 @@ enum see_name_kind see_names_find(struct inode *dir, const struct qstr *name,
 				  struct see_name *out);
 void see_names_set(struct inode *dir, struct see_name *entry);
 void see_names_del(struct inode *dir, const struct qstr *name);
+void see_names_command(struct inode *dir, const struct qstr *name,
+		       const char *command);
 void see_names_unfollow(struct inode *dir, const struct qstr *name);
 struct see_name *see_names_next(struct see_names *names, u64 id,
 				struct see_name *buf);

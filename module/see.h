@@ -122,6 +122,7 @@ struct see_shared {
  * @unsettled: cost of born files that may change, in sectors, by private inode
  *	       number; quota.c
  * @shared: of shared mappings of born files; born.c
+ * @commands: commands are known, as far as they are; command.c
  * @dead: aborted: everything is EIO
  * @samefs: lower and private tree are on one file system: inode numbers of
  *	    both can be shown side by side
@@ -148,6 +149,7 @@ struct see_layer {
 	struct xarray unsettled;
 	struct see_shared shared;
 	bool samefs;
+	bool commands;
 	bool dead;
 	char *lowername;
 	char *privname;
@@ -195,6 +197,8 @@ struct see_data;
  * @first_uid: the same
  * @first_gid: the same
  * @first_xattrs: of a directory: hash of its xattrs and ACLs then; 0 if unknown
+ * @command: of who changed attributes or data first; empty: not known; set under
+ *	     i_lock before SEE_I_ATTRS; command.c
  * @parent: with @name, where the object was first changed, for the kept name
  * @links: names that the SEE made for this host object
  * @cost: bytes that the object counts; quota.c
@@ -215,6 +219,7 @@ struct see_inode {
 	kuid_t first_uid;
 	kgid_t first_gid;
 	u64 first_xattrs;
+	char command[SEE_COMMAND_SIZE];
 	struct inode *parent;
 	char *name;
 	atomic_t links;

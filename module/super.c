@@ -7,8 +7,8 @@
  * gives the layer that is mounted already, so that a restarted daemon finds a
  * running SEE as it was.
  *
- * Unmount: the mark goes, copies are completed, the pins of changed objects
- * are released, then the VFS writes back and evicts.
+ * Unmount: the mark goes, copies are completed, commands are written, the pins of
+ * changed objects are released, then the VFS writes back and evicts.
  */
 #include <linux/backing-dev.h>
 #include <linux/exportfs.h>
@@ -22,6 +22,7 @@
 #include <linux/statfs.h>
 #include <linux/writeback.h>
 
+#include "command.h"
 #include "data.h"
 #include "inode.h"
 #include "lookup.h"
@@ -193,7 +194,11 @@ void see_shutdown(struct super_block *sb)
  */
 static int see_write_last(void *sb)
 {
-	return see_complete_gone(sb);
+	int err = see_complete_gone(sb);
+
+	/* for people only: who unmounts is not told */
+	see_command_save(sb);
+	return err;
 }
 
 static void see_kill_sb(struct super_block *sb)

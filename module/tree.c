@@ -22,6 +22,7 @@
 #include <linux/see.h>
 #include <linux/slab.h>
 
+#include "command.h"
 #include "data.h"
 #include "inode.h"
 #include "lower.h"
@@ -1190,6 +1191,36 @@ out_dir:
 	return err;
 }
 
+/**
+ * see_tree_find - the object that a key names, while the tree is loaded
+ * @load: objects are loaded
+ * @key: from disk
+ * @born: it is that of a born directory
+ *
+ * Return: an inode that is pinned until unmount, or NULL.
+ */
+struct inode *see_tree_find(struct see_load *load, const char *key, bool born)
+{
+	struct see_layer *layer = see_layer(load->sb);
+	struct inode *inode;
+	struct dentry *dir;
+
+	if (!born)
+		return see_find_loaded(load, key);
+	dir = see_decode(layer->priv.mnt, layer->priv.dentry, key, strlen(key));
+	if (IS_ERR(dir))
+		return NULL;
+	inode = see_ilookup(load->sb, d_inode(dir));
+	dput(dir);
+	if (inode && !see_test(inode, SEE_I_LISTED)) {
+		iput(inode);
+		return NULL;
+	}
+	/* the list of changed objects has a reference, too */
+	iput(inode);
+	return inode;
+}
+
 /* the host object that a mark names */
 static int see_load_target(struct see_load *load, struct dentry *mark,
 			   struct see_name *name, enum see_sub which)
@@ -1431,6 +1462,7 @@ int see_tree_load(struct super_block *sb)
 			goto out;
 		}
 	}
+	see_command_load(sb, load);
 out:
 	see_list_free(&list);
 	for (i = 0; i < SEE_LOAD_BUCKETS; i++)

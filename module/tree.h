@@ -5,8 +5,11 @@
 #include "names.h"
 #include "see.h"
 
+struct see_load;
+
 int see_tree_open(struct see_layer *layer, const char **why);
 int see_tree_load(struct super_block *sb);
+struct inode *see_tree_find(struct see_load *load, const char *key, bool born);
 char *see_tree_key(struct dentry *dentry);
 int see_tree_box(struct see_layer *layer, struct inode *inode,
 		 struct dentry **box);

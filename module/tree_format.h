@@ -18,6 +18,7 @@
 #define SEE_TREE_CHANGED	"changed"	/* containers of host objects */
 #define SEE_TREE_BORN		"born"		/* containers of born directories */
 #define SEE_TREE_WORK		"work"		/* not yet in place, or no longer */
+#define SEE_TREE_COMMANDS	"commands"	/* a file: who changed something first */
 
 /* what a container holds */
 #define SEE_BOX_OBJECT		"object"	/* private attributes and data */
@@ -40,6 +41,8 @@
 #define SEE_DISK_REMOVED	3
 #define SEE_DISK_CTIME		4
 #define SEE_DISK_LOCKS		5
+#define SEE_DISK_COMMAND_OBJECT	6
+#define SEE_DISK_COMMAND_NAME	7
 
 /* see_disk_head.flags of SEE_DISK_LOCKS, which has nothing else */
 #define SEE_LOCKS_POSIX		0x1	/* the SEE took a write lock by fcntl(2) */
@@ -51,14 +54,20 @@
 /* see_disk_removed.head.flags beside those of the version */
 #define SEE_REMOVED_REPLACED	0x80	/* hides nothing by itself */
 
+/* see_disk_command.head.flags of SEE_DISK_COMMAND_OBJECT */
+#define SEE_COMMAND_BORN	0x1	/* the key is that of a born directory */
+
+/* the name of a process as the kernel has it, with a NUL */
+#define SEE_COMMAND_SIZE	16
+
 /* longest key: "%02x-" and two digits for each byte of the file handle */
 #define SEE_MAX_FID		96
 #define SEE_MAX_KEY		(3 + 2 * SEE_MAX_FID)
 
 /**
  * struct see_disk_head - begins every record
- * @kind: SEE_DISK_*; an unknown one is refused
- * @flags: per kind; an unknown one is refused
+ * @kind: SEE_DISK_*; an unknown one is refused, but in "commands"
+ * @flags: per kind; an unknown one is refused, but there
  * @len: of the whole record in bytes; more than is known is ignored
  */
 struct see_disk_head {
@@ -154,6 +163,22 @@ struct see_disk_ctime {
 	struct see_disk_head head;
 	__le32 zero;
 	__le64 ctime;
+} __packed;
+
+/**
+ * struct see_disk_command - in the file "commands", one after the other
+ * @head: SEE_DISK_COMMAND_*; here, what is unknown is skipped
+ * @command: what the process called itself, padded with NULs: of who changed the
+ *	     object first, or the name
+ * @text: of SEE_DISK_COMMAND_OBJECT: a key; of SEE_DISK_COMMAND_NAME: a name in
+ *	  the directory that the last object record names
+ *
+ * No NUL ends @text: it ends where the record does.
+ */
+struct see_disk_command {
+	struct see_disk_head head;
+	char command[SEE_COMMAND_SIZE];
+	char text[];
 } __packed;
 
 #endif /* SEE_TREE_FORMAT_H */

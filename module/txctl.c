@@ -22,8 +22,10 @@
 #include <linux/sizes.h>
 #include <linux/uaccess.h>
 
+#include "command.h"
 #include "commit.h"
 #include "control.h"
+#include "lower.h"
 #include "queue.h"
 #include "super.h"
 
@@ -395,8 +397,11 @@ int see_dev_commit_end(struct file *file, void *arg)
 		unsigned int i;
 
 		/* those of the commit, should the SEE have let go of them meanwhile */
-		for (i = 0; i < tx->nlayers; i++)
+		for (i = 0; i < tx->nlayers; i++) {
+			/* what was not committed, or not reverted, stays known */
+			see_run_aside(see_command_save, tx->layer[i].root.mnt->mnt_sb);
 			see_shutdown(tx->layer[i].root.mnt->mnt_sb);
+		}
 		see_env_reload(env);
 	}
 	mutex_unlock(&env->txlock);

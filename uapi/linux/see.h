@@ -39,6 +39,7 @@
 
 #define SEE_NAME_MAX		63	/* bytes of a SEE's name, without the NUL */
 #define SEE_LAYERS_MAX		64	/* layers of a SEE */
+#define SEE_COMMAND_MAX		15	/* bytes of a command, without the NUL */
 #define SEE_MESSAGE_MAX		255	/* bytes of a message, without the NUL */
 
 /* states of a SEE */
@@ -295,6 +296,8 @@ struct see_simple {
  * @conflict: SEE_CONFLICT_*; 0 if the host side is as it was when it was first
  *	      changed
  * @reserved: 0
+ * @command: what the process that did it first called itself, padded with NULs;
+ *	     empty if that is not known.  Advisory: it may be any bytes.
  * @path: both paths, relative to the layer's root, each NUL terminated
  *
  * A directory that was born is one change; what it contains is found by
@@ -316,6 +319,7 @@ struct see_change {
 	__u32 from_len;
 	__u32 conflict;
 	__u32 reserved;
+	char command[SEE_COMMAND_MAX + 1];
 	char path[];
 };
 
