@@ -53,7 +53,7 @@ def life(h):
     eq((status['name'], status['processes'], status['changes']), ('one', 0, 1), 'status')
     ok({'path': '/', 'writable': True} in status['layers'], 'layers')
     eq(changes('one'), {f'{h.dir}/f': {
-        'path': f'{h.dir}/f', 'change': 'made', 'old': None, 'conflicts': [],
+        'path': f'{h.dir}/f', 'change': 'made', 'old': None, 'conflicts': [], 'command': 'sh',
         'new': {'type': 'file', 'mode': '0644', 'uid': 0, 'gid': 0, 'size': 6}}}, 'changes')
     seectl('abort', 'one')
     eq([see['name'] for see in listing()], [two], 'after abort')

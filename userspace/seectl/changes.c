@@ -125,6 +125,7 @@ static int read_change(const struct see_change *rec, void *data)
 	c.path = path_join(l->path, rec->path);
 	if (!c.path)
 		return -ENOMEM;
+	memcpy(c.command, rec->command, sizeof(c.command) - 1);
 	if (rec->from_len && strcmp(rec->path, rec->path + rec->path_len + 1))
 		c.from = path_join(l->path, rec->path + rec->path_len + 1);
 	if (is_placeholder(&c))

@@ -43,7 +43,7 @@ static void print_change(const struct change *c)
 	put_pair(9, "o", both, c->old.mode & 07777, now->mode & 07777);
 	put_owner(both, &c->old, now);
 	put_pair(10, "d", both, c->old.size, now->size);
-	printf(" %s", quote(c->path));
+	printf(" %-12s %s", quote_word(c->command), quote(c->path));
 	if (c->from)
 		printf(" (on the host: %s)", quote(c->from));
 	if (c->conflict) {
@@ -123,7 +123,7 @@ static int print_summary(struct changes *changes)
 
 /* ---- JSON ---- */
 
-static struct json_object *change_json(const struct change *c)
+struct json_object *change_json(const struct change *c)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -134,6 +134,7 @@ static struct json_object *change_json(const struct change *c)
 	if (c->from)
 		put_path(o, "host_path", c->from);
 	put_conflicts(o, c->conflict);
+	put_path(o, "command", *c->command ? c->command : NULL);
 	return o;
 }
 

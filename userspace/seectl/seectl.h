@@ -42,6 +42,8 @@ void remark(const char *format, ...) _printf_(1, 2);
  * turn, or allocated by quote_dup().
  */
 const char *quote(const char *text);
+/* the same for a column: a blank is \040, nothing at all "-" */
+const char *quote_word(const char *text);
 char *quote_dup(const char *text);
 /* a size in bytes, or with K, M, G or T; -EINVAL, or -ERANGE for 0 and too much */
 int parse_size(const char *text, uint64_t *size);
@@ -136,6 +138,7 @@ struct side {
  * @new: in the SEE
  * @path: in the SEE
  * @from: on the host, if it is another; else NULL
+ * @command: what the process that did it first called itself; empty if not known
  */
 struct change {
 	unsigned int what;
@@ -145,6 +148,7 @@ struct change {
 	struct side new;
 	char *path;
 	char *from;
+	char command[SEE_COMMAND_MAX + 1];
 };
 
 /**

@@ -102,7 +102,13 @@ static bool harmless(uint32_t c)
 		 (c >= 0xe0000 && c <= 0xe0fff) || (c >= 0xe000 && c <= 0xf8ff));
 }
 
-char *quote_dup(const char *text)
+static bool is_blank(uint32_t c)
+{
+	return c == ' ' || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) ||
+	       c == 0x202f || c == 0x205f || c == 0x3000;
+}
+
+static char *quote_as(const char *text, bool blanks)
 {
 	const unsigned char *s = (const unsigned char *)text;
 	char *out = malloc(4 * strlen(text) + 1), *to = out;
@@ -113,7 +119,7 @@ char *quote_dup(const char *text)
 	while (*s) {
 		size_t len = utf8_char(s, &code);
 
-		if (len && harmless(code)) {
+		if (len && harmless(code) && (blanks || !is_blank(code))) {
 			memcpy(to, s, len);
 			to += len;
 			s += len;
@@ -130,11 +136,16 @@ char *quote_dup(const char *text)
 	return out;
 }
 
-const char *quote(const char *text)
+char *quote_dup(const char *text)
+{
+	return quote_as(text, true);
+}
+
+/* takes over @quoted */
+static const char *keep_quoted(char *quoted)
 {
 	static char *ring[8];
 	static unsigned int next;
-	char *quoted = quote_dup(text);
 
 	if (!quoted)
 		return "(out of memory)";
@@ -142,6 +153,16 @@ const char *quote(const char *text)
 	free(ring[next]);
 	ring[next] = quoted;
 	return quoted;
+}
+
+const char *quote(const char *text)
+{
+	return keep_quoted(quote_dup(text));
+}
+
+const char *quote_word(const char *text)
+{
+	return keep_quoted(quote_as(*text ? text : "-", false));
 }
 
 bool utf8_valid(const char *text)

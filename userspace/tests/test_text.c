@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* test_text.c - quoting, paths, mounts */
 #define _GNU_SOURCE
+#include "json.h"
 #include "seectl.h"
 #include "tap.h"
 
@@ -44,6 +45,39 @@ static void quoting(void)
 		_cleanup_free_ char *lossy = utf8_lossy("a\xff" "b");
 
 		SAME(lossy, "a\xef\xbf\xbd" "b", "what is not");
+	}
+}
+
+/* what a process calls itself is anything */
+static void commands(void)
+{
+	static const struct {
+		const char *raw;
+		const char *word;
+		const char *json;
+	} cases[] = {
+		{ "dpkg", "dpkg", "\"command\":\"dpkg\"" },
+		{ "", "-", "\"command\":null" },
+		{ "a b", "a\\040b", "\"command\":\"a b\"" },
+		{ "sh\xc2\xa0\xe3\x80\x80/x", "sh\\302\\240\\343\\200\\200/x",
+		  "\"command\":\"sh\xc2\xa0\xe3\x80\x80\\/x\"" },
+		{ "\033[2J", "\\033[2J", "\"command\":\"\\u001b[2J\"" },
+		{ "\xff\n", "\\377\\012",
+		  "\"command\":\"\xef\xbf\xbd\\n\",\"command_hex\":\"ff0a\"" },
+		{ "123456789012345", "123456789012345", "\"command\":\"123456789012345\"" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct change c = { .what = SEE_CHANGE_NAME_REMOVED, .path = "/f" };
+		struct json_object *o;
+		const char *text;
+
+		strcpy(c.command, cases[i].raw);
+		SAME(quote_word(c.command), cases[i].word, "command %zu in a column", i);
+		o = change_json(&c);
+		text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
+		OK(strstr(text, cases[i].json), "command %zu in JSON", i);
+		json_object_put(o);
 	}
 }
 
@@ -155,6 +189,7 @@ int usage_error(const char *verb, const char *format, ...)
 int main(void)
 {
 	quoting();
+	commands();
 	paths();
 	sizes();
 	mounts();
