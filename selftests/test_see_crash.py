@@ -8,8 +8,14 @@ boot does (fsck by the journal of ext4, see-recover, killed itself now and then)
 and the live machine through a restart of seed. Both must have the host as it was,
 or as a commit that nobody interrupts leaves it, and know which.
 
-SEE_CRASH_ALL=1 has it killed after each step, not after every third.
+Then the seed that is installed is killed at random moments: a failure names its
+random seed, and SEE_SEED=N repeats that one.
+
+SEE_CRASH_ALL=1 has it killed after each step, not after every third; SEE_KILLS=10 is
+the number of random moments.
 """
+import random
+
 from sees import *
 
 MNT, OTHER_MNT = '/mnt/crash', '/mnt/crash2'
@@ -114,22 +120,29 @@ def make_changes():
     seectl('run', 'x', '--keep', '--', 'sh', '-c', SCRIPT)
 
 
-def commit(fault, status=None):
-    """With a seed that has the fault; what seectl said, and whether that killed seed."""
+@contextlib.contextmanager
+def our_seed(program, **env):
+    """In place of the system's, a child of ours; killed at the end."""
     run('systemctl', 'stop', 'seed')
-    seed = subprocess.Popen([f'{os.environ["ALCATRAZ"]}/bin/seed-faults'],
-                            env={**os.environ, 'SEE_FAULT': fault}, **QUIET)
+    seed = subprocess.Popen([f'{os.environ["ALCATRAZ"]}/bin/{program}'], env={**os.environ, **env},
+                            **QUIET)
     try:
         wait_for('seed', lambda: seed.poll() is None and
                  seectl('status', 'x', status=None).status == 0)
-        done = seectl('commit', '--criterion', 'writes', 'x', status=status)
-        if done.status and '=' not in fault:
-            wait_for('the fault', lambda: seed.poll() is not None)
-        killed = seed.poll() == -signal.SIGKILL
+        yield seed
     finally:
         with contextlib.suppress(ProcessLookupError):
             seed.kill()
         seed.wait()
+
+
+def commit(fault, status=None):
+    """With a seed that has the fault; what seectl said, and whether that killed seed."""
+    with our_seed('seed-faults', SEE_FAULT=fault) as seed:
+        done = seectl('commit', '--criterion', 'writes', 'x', status=status)
+        if done.status and '=' not in fault:
+            wait_for('the fault', lambda: seed.poll() is not None)
+        killed = seed.poll() == -signal.SIGKILL
     return done, killed
 
 
@@ -295,6 +308,93 @@ def fails(h):
             same_tree(left_in('x'), left, f'{fault}: what is left')
             eq(look()[1:], (['1'], ['meta']), f'{fault}: the store')
             goes_on(fault)
+
+
+# ---- any moment ---------------------------------------------------------------
+
+KILLS, AT_ONCE = int(os.environ.get('SEE_KILLS', '10')), 10
+SEED = int(os.environ.get('SEE_SEED') or random.SystemRandom().randrange(1 << 32))
+
+
+def start_commit():
+    return subprocess.Popen(['seectl', 'commit', '--criterion', 'writes', 'x'], cwd='/',
+                            stdin=subprocess.DEVNULL, **QUIET)
+
+
+def undisturbed():
+    """The host after a commit, and how long that took."""
+    make_changes()
+    with our_seed('seed'):
+        start = time.monotonic()
+        eq(start_commit().wait(), 0, 'a commit that nobody disturbs')
+        return tree_of(DATA), time.monotonic() - start
+
+
+def start_anew(before):
+    """A SEE with the changes, over the host as it was at first."""
+    run('systemctl', 'start', 'seed')
+    seectl('abort', 'x')
+    if tree_of(DATA) != before:
+        shutil.rmtree(DATA)
+        os.mkdir(DATA)
+        fill()
+    same_tree(tree_of(DATA), before, 'the host at first')
+    make_changes()
+
+
+def kill_at(moment):
+    """Seed is killed so long after seectl was started; seectl's exit status."""
+    with our_seed('seed') as seed:
+        end = time.monotonic() + moment
+        client = start_commit()
+        # the moment is what is tested: nothing is waited for
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(left)
+        eq(seed.poll(), None, 'seed ended by itself')
+        seed.kill()
+        seed.wait()
+        return client.wait()
+
+
+def all_or_nothing(what, status, before, after):
+    """On the disk as it is, at boot, and on the live machine; was it committed?"""
+    copy_disk()
+    booted, _, files = at_boot((), look)
+    if booted != after:
+        same_tree(booted, before, f'{what}: at boot')
+    eq(files, ['meta'], f'{what}: the SEE at boot')
+    run('systemctl', 'start', 'seed')
+    live = tree_of(DATA)
+    if live != after:
+        same_tree(live, before, f'{what}: live')
+    # what a client was told holds, and what is on disk is not forgotten
+    ok(live == after or (status and booted != after), f'{what}: lost, after exit status {status}')
+    eq(os.path.exists(f'{STORE}/kept'), False, f'{what}: something is kept')
+    eq(look()[2], ['meta'], f'{what}: the store')
+    return live == after
+
+
+@test(over=[(n,) for n in range(-(-KILLS // AT_ONCE))])
+def killed_at_any_moment(h, part):
+    "of a commit: all or nothing, and the SEE has what the host has not"
+    rng = random.Random(f'{SEED}.{part}')
+    interrupted = 0
+    with machine():
+        before = tree_of(DATA)
+        after, length = undisturbed()
+        for _ in range(min(AT_ONCE, KILLS - part * AT_ONCE)):
+            start_anew(before)
+            left = left_in('x')
+            part_of = rng.random()
+            what = f'SEE_SEED={SEED}, killed at {part_of:.4f} of {length:.3f} s'
+            status = kill_at(part_of * length)
+            interrupted += bool(status)
+            marked = all_or_nothing(what, status, before, after)
+            print(f'# {what}: exit status {status}, {"all" if marked else "nothing"}', flush=True)
+            same_tree(left_in('x'), {} if marked else left, f'{what}: what is left in the SEE')
+            if not marked:
+                goes_on(what)
+    ok(interrupted, f'SEE_SEED={SEED}: each commit was answered before seed was killed')
 
 
 main()
