@@ -73,38 +73,32 @@ const struct see_version *see_tx_expected(struct see_tx *tx, struct see_tx_step 
 /**
  * see_tx_touched - a step of ours changed the version of a host object
  * @tx: the commit
- * @layer: index of the layer
  * @dentry: the object
  * @before: its version before that
- * @names: only names were changed, which moves the change time and nothing else
+ * @now: and after it, sampled while nobody else could change it unnoticed
  *
  * Without memory later steps find it changed, which is safe; so they do if it was
  * not as our last step had left it.
  *
  * Context: the lock that the step was done under is held.
  */
-void see_tx_touched(struct see_tx *tx, u32 layer, struct dentry *dentry,
-		    const struct see_version *before, bool names)
+void see_tx_touched(struct see_tx *tx, struct dentry *dentry,
+		    const struct see_version *before, const struct see_version *now)
 {
 	unsigned long key = (unsigned long)d_inode(dentry);
 	struct see_touched *t = xa_load(&tx->touched, key);
-	struct see_version now;
 
 	if (t && !see_version_equal(&t->to, before))
 		return;
-	if (see_version_sample(see_tx_sb(tx, layer), dentry, &now))
-		return;
-	if (names && (now.mtime != before->mtime || now.size != before->size))
-		return;
 	if (t) {
-		t->to = now;
+		t->to = *now;
 		return;
 	}
 	t = kmalloc(sizeof(*t), GFP_KERNEL_ACCOUNT);
 	if (!t)
 		return;
 	t->from = *before;
-	t->to = now;
+	t->to = *now;
 	if (xa_err(xa_store(&tx->touched, key, t, GFP_KERNEL_ACCOUNT)))
 		kfree(t);
 }
@@ -117,6 +111,10 @@ void see_tx_touched(struct see_tx *tx, u32 layer, struct dentry *dentry,
  * @mode: of the object
  * @uid: owner
  * @gid: group
+ * @xattrs: hash of its xattrs and ACLs
+ *
+ * The attributes are read before the first version and after the last: one that
+ * somebody else changes shows in them, or moves a version that is compared.
  */
 struct see_quiet {
 	struct inode *inode;
@@ -125,7 +123,18 @@ struct see_quiet {
 	umode_t mode;
 	kuid_t uid;
 	kgid_t gid;
+	u64 xattrs;
 };
+
+static int see_tx_xattrs(struct see_tx *tx, struct see_tx_step *st, struct dentry *dentry,
+			 u64 *hash)
+{
+	const struct cred *old = override_creds(see_tx_sb(tx, st->layer)->cred);
+	int err = see_xattr_hash(dentry, hash);
+
+	revert_creds(old);
+	return err;
+}
 
 /* the end of such a moment */
 static void see_tx_loud(struct see_quiet *q)
@@ -152,20 +161,26 @@ static void see_tx_quiet(struct see_tx *tx, struct see_tx_step *st,
 			return;
 		q->inode = inode;
 	}
-	q->known = !see_version_sample(see_tx_sb(tx, st->layer), dentry, &q->ver);
 	q->mode = inode->i_mode;
 	q->uid = inode->i_uid;
 	q->gid = inode->i_gid;
+	q->known = !see_tx_xattrs(tx, st, dentry, &q->xattrs) &&
+		   !see_version_sample(see_tx_sb(tx, st->layer), dentry, &q->ver);
 }
 
 static void see_tx_quiet_end(struct see_tx *tx, struct see_tx_step *st,
 			     struct dentry *dentry, struct see_quiet *q)
 {
 	struct inode *inode = d_inode(dentry);
+	struct see_version now;
+	u64 xattrs;
 
-	if (q->known && inode->i_mode == q->mode && uid_eq(inode->i_uid, q->uid) &&
+	if (q->known && !see_version_sample(see_tx_sb(tx, st->layer), dentry, &now) &&
+	    now.mtime == q->ver.mtime && now.size == q->ver.size &&
+	    !see_tx_xattrs(tx, st, dentry, &xattrs) && xattrs == q->xattrs &&
+	    inode->i_mode == q->mode && uid_eq(inode->i_uid, q->uid) &&
 	    gid_eq(inode->i_gid, q->gid))
-		see_tx_touched(tx, st->layer, dentry, &q->ver, true);
+		see_tx_touched(tx, dentry, &q->ver, &now);
 	see_tx_loud(q);
 }
 
@@ -590,6 +605,39 @@ int see_tx_prepare(struct see_tx *tx, struct see_tx_step *st)
 	if (st->prepare == SEE_PREPARE_KEPT && !xa_load(&tx->again, (unsigned long)st->object))
 		err = see_tx_again(tx, st->object, st->image);
 	return err;
+}
+
+/**
+ * see_tx_unprepare - remove the name that PREPARE gave to an object of the host
+ * @tx: the commit
+ * @st: a step
+ *
+ * It would go anyway with all of "undo", but then nobody would know that the change
+ * time which this moves is ours.
+ */
+void see_tx_unprepare(struct see_tx *tx, struct see_tx_step *st)
+{
+	struct dentry *undo = tx->layer[st->layer].undo.dentry, *dentry;
+	struct see_quiet quiet;
+	char buf[SEE_WORK_NAME];
+	struct see_op op;
+
+	if (st->prepare != SEE_PREPARE_LINK || !st->image || st->applied)
+		return;
+	see_tx_undo_name(st, buf, sizeof(buf));
+	dentry = see_lookup_priv(undo, buf, strlen(buf));
+	if (IS_ERR(dentry))
+		return;
+	if (d_inode(dentry) == d_inode(st->target) &&
+	    !see_begin(see_tx_sb(tx, st->layer)->sb, &op)) {
+		see_tx_quiet(tx, st, st->target, &quiet);
+		if (see_remove(undo, &(struct qstr)QSTR_INIT(buf, strlen(buf))))
+			see_tx_loud(&quiet);
+		else
+			see_tx_quiet_end(tx, st, st->target, &quiet);
+		see_end(&op);
+	}
+	dput(dentry);
 }
 
 /* ---- one step ---- */

@@ -207,17 +207,21 @@ int see_auth_locked(struct see_tx *tx, struct see_tx_step *st);
 int see_tx_prepare(struct see_tx *tx, struct see_tx_step *st);
 int see_tx_apply(struct see_tx *tx, struct see_tx_step *st);
 int see_tx_take_back(struct see_tx *tx, struct see_tx_step *st);
+void see_tx_unprepare(struct see_tx *tx, struct see_tx_step *st);
 void see_tx_allow(struct see_tx_step *st);
 
 const struct see_version *see_tx_expected(struct see_tx *tx, struct see_tx_step *st,
 					  struct inode *inode);
-void see_tx_touched(struct see_tx *tx, u32 layer, struct dentry *dentry,
-		    const struct see_version *before, bool names);
+void see_tx_touched(struct see_tx *tx, struct dentry *dentry,
+		    const struct see_version *before, const struct see_version *now);
 
 /* install.c */
 int see_install_image(struct see_tx *tx, struct see_tx_step *st);
 int see_install(struct see_tx *tx, struct see_tx_step *st);
 int see_install_back(struct see_tx *tx, struct see_tx_step *st);
 int see_install_kept(struct see_tx *tx, struct see_tx_step *st);
+
+/* settle.c */
+void see_tx_settle(struct see_tx *tx);
 
 #endif /* SEE_COMMIT_H */

@@ -488,12 +488,14 @@ static int see_install_data(struct see_tx *tx, struct see_tx_step *st, struct fi
 	return err;
 }
 
+/* under the lock of the object, which is as the step or its inverse made it */
 static void see_install_sample(struct see_tx *tx, struct see_tx_step *st,
 			       const struct see_version *before)
 {
 	if (see_version_sample(see_tx_sb(tx, st->layer), st->target, &st->after))
 		memset(&st->after, 0, sizeof(st->after));
-	see_tx_touched(tx, st->layer, st->target, before, false);
+	else
+		see_tx_touched(tx, st->target, before, &st->after);
 }
 
 /**
@@ -540,6 +542,7 @@ static int see_putting_attrs(struct see_putting *p)
 {
 	struct see_tx_step *st = p->st;
 	struct inode *host = d_inode(st->target);
+	bool ours = false;
 	int err;
 
 	if (p->file) {
@@ -560,11 +563,16 @@ static int see_putting_attrs(struct see_putting *p)
 	if (!err) {
 		err = p->back ? see_back_attrs(st, st->target) :
 				see_put_attrs(st, st->target);
+		ours = !err;
 		/* half done is not done */
-		if (err && !p->back && see_back_attrs(st, st->target))
-			st->half = true;
+		if (err && !p->back) {
+			st->half = see_back_attrs(st, st->target);
+			/* with data it is not over yet */
+			ours = !st->half && !p->file;
+		}
 	}
-	see_install_sample(p->tx, st, &p->before);
+	if (ours)
+		see_install_sample(p->tx, st, &p->before);
 	inode_unlock(host);
 	if (p->file)
 		file_end_write(p->file);
@@ -583,10 +591,12 @@ static int see_putting_undo(struct see_putting *p)
 	err = see_install_data(p->tx, st, p->file, true);
 	file_start_write(p->file);
 	inode_lock(host);
-	/* what the host did to them meanwhile stays */
-	if (!err && !see_compare_attrs(st, false, true))
+	/* what the host did to them meanwhile stays, and is not ours */
+	if (!err && !see_compare_attrs(st, false, true)) {
 		err = see_back_attrs(st, st->target);
-	see_install_sample(p->tx, st, &p->before);
+		if (!err)
+			see_install_sample(p->tx, st, &p->before);
+	}
 	inode_unlock(host);
 	file_end_write(p->file);
 	return err;

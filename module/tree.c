@@ -549,6 +549,62 @@ int see_tree_tombstone(struct dentry *removed, const struct qstr *name,
 	return err;
 }
 
+/* is this the object that the record is about? 1, 0 or a negative errno */
+static int see_tombstone_is(const struct see_disk_removed *rec, struct dentry *lower)
+{
+	struct see_fid fid;
+	int err = see_fid_encode(lower, &fid);
+
+	return err ?: fid.type == rec->fid_type && fid.words * 4 == rec->fid_len &&
+		!memcmp(fid.raw, rec->fid, rec->fid_len);
+}
+
+/**
+ * see_tree_renew_tombstone - record another version of what the host has at a name
+ * @removed: directory of the tombstones
+ * @name: the name
+ * @lower: what the host has there
+ * @renew: given the version that is recorded, sets another; or an error
+ * @arg: for @renew
+ *
+ * Context: between see_begin() and see_end().
+ * Return: 0; -ENOENT if the record is not about @lower, or what @renew returned; or
+ * another error.
+ */
+int see_tree_renew_tombstone(struct dentry *removed, const struct qstr *name,
+			     struct dentry *lower,
+			     int (*renew)(void *arg, const struct inode *host,
+					  struct see_version *v), void *arg)
+{
+	const u8 kinds = SEE_VERSION_COOKIE | SEE_VERSION_KNOWN | SEE_VERSION_WEAK;
+	u8 buf[sizeof(struct see_disk_removed) + SEE_MAX_FID];
+	struct see_disk_removed *rec = (struct see_disk_removed *)buf;
+	struct see_version v;
+	struct dentry *mark;
+	ssize_t len;
+	int err;
+
+	mark = see_lookup_priv(removed, (const char *)name->name, name->len);
+	if (IS_ERR(mark))
+		return PTR_ERR(mark);
+	len = see_get_tombstone(mark, buf, sizeof(buf));
+	err = len > 0 ? see_tombstone_is(rec, lower) : (int)len;
+	if (err <= 0) {
+		err = err ?: -ENOENT;
+		goto out;
+	}
+	see_version_from_disk(&rec->version, rec->head.flags & kinds, &v);
+	err = renew(arg, d_inode(lower), &v);
+	if (err)
+		goto out;
+	see_version_to_disk(&v, &rec->version);
+	rec->head.flags = (rec->head.flags & ~kinds) | v.flags;
+	err = see_setxattr(mark, SEE_XATTR_REMOVED, buf, len, 0);
+out:
+	dput(mark);
+	return err;
+}
+
 /* ---- reading ---- */
 
 /**
@@ -570,7 +626,6 @@ int see_tree_compare(struct dentry *removed, const struct qstr *name,
 	struct see_disk_removed *rec = (struct see_disk_removed *)buf;
 	struct see_version then, now;
 	struct dentry *mark;
-	struct see_fid fid;
 	ssize_t len;
 	int err;
 
@@ -591,12 +646,9 @@ int see_tree_compare(struct dentry *removed, const struct qstr *name,
 		return rec->fid_len ? SEE_CONFLICT_GONE : 0;
 	if (!rec->fid_len)
 		return SEE_CONFLICT_NAME;
-	err = see_fid_encode(lower, &fid);
-	if (err)
-		return err;
-	if (fid.type != rec->fid_type || fid.words * 4 != rec->fid_len ||
-	    memcmp(fid.raw, rec->fid, rec->fid_len))
-		return SEE_CONFLICT_NAME;
+	err = see_tombstone_is(rec, lower);
+	if (err <= 0)
+		return err ?: SEE_CONFLICT_NAME;
 	/* entries of a directory have tombstones of their own */
 	if (d_is_dir(lower))
 		return 0;

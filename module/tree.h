@@ -27,6 +27,10 @@ int see_tree_set_ctime(struct dentry *object, const struct inode *inode);
 int see_tree_tombstone(struct dentry *removed, const struct qstr *name,
 		       struct see_layer *layer, struct dentry *lower,
 		       enum see_tomb tomb, enum see_tomb had);
+int see_tree_renew_tombstone(struct dentry *removed, const struct qstr *name,
+			     struct dentry *lower,
+			     int (*renew)(void *arg, const struct inode *host,
+					  struct see_version *v), void *arg);
 int see_tree_compare(struct dentry *removed, const struct qstr *name,
 		     struct see_layer *layer, struct dentry *lower, u64 *size,
 		     umode_t *mode);

@@ -393,6 +393,8 @@ int see_dev_commit_end(struct file *file, void *arg)
 		return -ENOENT;
 	mutex_lock(&env->txlock);
 	swap(tx, env->tx);
+	if (tx)
+		see_tx_settle(tx);
 	if (tx && (e->flags & SEE_END_RELOAD)) {
 		unsigned int i;
 
@@ -416,6 +418,8 @@ int see_dev_commit_end(struct file *file, void *arg)
  * see_env_drop_tx - give up a commit of which nothing was applied
  * @env: the SEE
  * @all: or any other: the module goes
+ *
+ * It is not settled: a journal may need what was prepared.
  */
 void see_env_drop_tx(struct see_env *env, bool all)
 {

@@ -310,6 +310,119 @@ def fails(h):
             goes_on(fault)
 
 
+# ---- the same once more -----------------------------------------------------------
+
+# But a removed directory, which comes back as another inode.
+ONCE_MORE = SCRIPT.replace('rm -r tree\n', 'rm tree/f gone-link gone-fifo; chown -h 7:8 link\n')
+
+
+def in_conflict(name='x'):
+    return {os.path.relpath(path, DATA): change['conflicts'] for path, change in
+            changes(name).items() if change.get('conflicts')}
+
+
+def host_writes(fds):
+    """By descriptors of before, so that it reaches what is displaced as well."""
+    os.setxattr(fds['replaced'], 'user.host', b'1')
+    os.fchmod(fds['removed'], 0o600)
+    os.fchown(fds['attr'], 11, 12)
+    os.setxattr(fds['dir'], 'user.host', b'1')
+    with open(f'/proc/self/fd/{fds["data"]}', 'a') as f:
+        f.write('host')
+
+
+HOST_WROTE = {name: ['changed'] for name in ('replaced', 'removed', 'attr', 'dir', 'data')}
+
+
+@contextlib.contextmanager
+def opened():
+    fds = {name: os.open(f'{DATA}/{name}', os.O_RDONLY) for name in HOST_WROTE}
+    try:
+        yield fds
+    finally:
+        for fd in fds.values():
+            os.close(fd)
+
+
+def fill_more():
+    for name in ('link', 'gone-link'):
+        os.symlink('origin', f'{DATA}/{name}')
+    os.mkfifo(f'{DATA}/gone-fifo')
+    os.setxattr(f'{DATA}/removed', 'user.a', b'1')
+
+
+def make_once_more():
+    seectl('create', '--over', DATA, 'x')
+    seectl('run', 'x', '--keep', '--', 'sh', '-c', ONCE_MORE)
+    eq(in_conflict(), {}, 'conflicts at first')
+
+
+@test(smoke=True)
+def once_more(h):
+    "what was taken back is no change of the host's: the same commit succeeds then"
+    with machine():
+        fill_more()
+        before = tree_of(DATA)
+        native = h.path('native')
+        run('cp', '-a', DATA, native)
+        run('sh', '-c', ONCE_MORE.replace(DATA, native))
+        make_once_more()
+        left = left_in('x')
+        for fault in ('commit.sync', 'commit.after-step:4', 'commit.step:8', 'commit.journal'):
+            done, _ = commit(f'{fault}={errno.EIO}')
+            ok(done.status, f'{fault}: {done}')
+            same_tree(tree_of(DATA), before, f'{fault}: the host')
+            run('systemctl', 'start', 'seed')
+            same_tree(left_in('x'), left, f'{fault}: what is left')
+            eq(in_conflict(), {}, f'{fault}: conflicts')
+        # and by a seed that finds it
+        _, killed = commit('commit.sync')
+        eq(killed, True, 'killed')
+        run('systemctl', 'start', 'seed')
+        same_tree(tree_of(DATA), before, 'killed: the host')
+        eq(in_conflict(), {}, 'killed: conflicts')
+        seectl('commit', '--criterion', 'writes', 'x')
+        same_tree(tree_of(DATA), tree_of(native), 'the host')
+        eq(changes('x'), {}, 'what is left to commit')
+
+
+@test(smoke=True)
+def host_after_taking_back(h):
+    "what the host does after a commit was taken back is a conflict"
+    with machine(), opened() as fds:
+        fill_more()
+        make_once_more()
+        done, _ = commit(f'commit.sync={errno.EIO}')
+        ok(done.status, f'{done}')
+        run('systemctl', 'start', 'seed')
+        eq(in_conflict(), {}, 'conflicts')
+        host_writes(fds)
+        eq(in_conflict(), HOST_WROTE, 'conflicts')
+        now = tree_of(DATA)
+        seectl('commit', '--criterion', 'writes', 'x', status=3)
+        same_tree(tree_of(DATA), now, 'the host')
+
+
+@test()
+def host_before_taking_back(h):
+    "what it does in between is one, too, and stays"
+    with machine(), opened() as fds:
+        fill_more()
+        make_once_more()
+        _, killed = commit('commit.sync')
+        eq(killed, True, 'killed')
+        # what was displaced is denied to those who write bytes
+        host_writes(fds)
+        run('systemctl', 'start', 'seed')
+        eq(in_conflict(), HOST_WROTE, 'conflicts')
+        eq((os.getxattr(f'{DATA}/replaced', 'user.host'), os.stat(f'{DATA}/removed').st_mode & 0o777,
+            os.stat(f'{DATA}/attr').st_uid, open(f'{DATA}/data').read()[-4:]),
+           (b'1', 0o600, 11, 'host'), 'what the host did')
+        now = tree_of(DATA)
+        seectl('commit', '--criterion', 'writes', 'x', status=3)
+        same_tree(tree_of(DATA), now, 'the host')
+
+
 # ---- any moment ---------------------------------------------------------------
 
 KILLS, AT_ONCE = int(os.environ.get('SEE_KILLS', '10')), 10
@@ -394,6 +507,9 @@ def killed_at_any_moment(h, part):
             same_tree(left_in('x'), {} if marked else left, f'{what}: what is left in the SEE')
             if not marked:
                 goes_on(what)
+                # commit.rst says which may be
+                eq([n for n in in_conflict() if n.split('/')[0] not in ('tree', 'linked')], [],
+                   f'{what}: in conflict')
     ok(interrupted, f'SEE_SEED={SEED}: each commit was answered before seed was killed')
 
 

@@ -262,6 +262,8 @@ static int take_back(struct commit *c, int err)
 				 "seed is started again",
 				 strerror(-err), strerror(-bad));
 	(void)see_commit_end(c->r.dev, c->r.see, SEE_END_RELOAD);
+	/* the versions that the module recorded anew; without them they are conflicts */
+	(void)recover_sync(&c->r);
 	(void)recover_drop_undo(&c->r);
 	c->outcome = c->r.torn ? SEE_OUTCOME_TORN : SEE_OUTCOME_REFUSED;
 	if (c->r.torn)

@@ -267,6 +267,9 @@ static int take_back_unmarked(struct recovery *r)
 		return err;
 	say("SEE %ju: its commit was interrupted; taken back%s", (uintmax_t)r->see,
 	    r->torn ? " but for what is in " STATE_DIR "/" KEPT_NAME : "");
+	/* the versions that the module recorded anew; without them they are conflicts */
+	if (has)
+		(void)recover_sync(r);
 	/* what is left of it does no harm, and goes at the next start */
 	(void)recover_drop_undo(r);
 	return 0;
