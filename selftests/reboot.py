@@ -68,6 +68,10 @@ def properties(unit, *names):
     return dict(line.split('=', 1) for line in out.splitlines())
 
 
+def entered(unit, what):
+    return int(*properties(unit, f'{what}TimestampMonotonic').values())
+
+
 def look():
     run('systemd-analyze', 'verify', '--man=no', f'/run/systemd/system/{RECOVER}')
     unit = properties(RECOVER, 'ActiveState', 'Result', 'After', 'Before', 'RequiresMountsFor',
@@ -78,10 +82,10 @@ def look():
     began, ended = (int(unit[f'ExecMain{what}TimestampMonotonic']) for what in ('Start', 'Exit'))
     for mounted in (MNT, STORE):
         name = run('systemd-escape', '-p', '--suffix=mount', mounted).strip()
-        at = int(properties(name, 'ActiveEnterTimestampMonotonic')['ActiveEnterTimestampMonotonic'])
+        at = entered(name, 'ActiveEnter')
         ok(0 < at <= began, f'{name} came at {at}, recovery began at {began}')
     for name in AFTER:
-        at = int(properties(name, 'InactiveExitTimestampMonotonic')['InactiveExitTimestampMonotonic'])
+        at = entered(name, 'InactiveExit')
         ok(at >= ended > 0, f'{name} began at {at}, recovery ended at {ended}')
     for name, times in (('see-recover', 1), ('seed', 0)):
         said = run('journalctl', '-b', '-o', 'cat', '-u', name)

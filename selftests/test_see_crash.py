@@ -368,7 +368,7 @@ def once_more(h):
         run('sh', '-c', ONCE_MORE.replace(DATA, native))
         make_once_more()
         left = left_in('x')
-        for fault in ('commit.sync', 'commit.after-step:4', 'commit.step:8', 'commit.journal'):
+        for fault in ('commit.sync', 'commit.step:8', 'commit.journal'):
             done, _ = commit(f'{fault}={errno.EIO}')
             ok(done.status, f'{fault}: {done}')
             same_tree(tree_of(DATA), before, f'{fault}: the host')
@@ -386,7 +386,7 @@ def once_more(h):
         eq(changes('x'), {}, 'what is left to commit')
 
 
-@test(smoke=True)
+@test()
 def host_after_taking_back(h):
     "what the host does after a commit was taken back is a conflict"
     with machine(), opened() as fds:
@@ -415,9 +415,9 @@ def host_before_taking_back(h):
         host_writes(fds)
         run('systemctl', 'start', 'seed')
         eq(in_conflict(), HOST_WROTE, 'conflicts')
-        eq((os.getxattr(f'{DATA}/replaced', 'user.host'), os.stat(f'{DATA}/removed').st_mode & 0o777,
-            os.stat(f'{DATA}/attr').st_uid, open(f'{DATA}/data').read()[-4:]),
-           (b'1', 0o600, 11, 'host'), 'what the host did')
+        t = Tree(DATA)
+        eq((t.getxattr('replaced', 'user.host'), t.mode('removed'), t.stat('attr').st_uid,
+            t.read('data')[-4:]), (b'1', 0o600, 11, b'host'), 'what the host did')
         now = tree_of(DATA)
         seectl('commit', '--criterion', 'writes', 'x', status=3)
         same_tree(tree_of(DATA), now, 'the host')
@@ -469,13 +469,15 @@ def kill_at(moment):
         return client.wait()
 
 
-def all_or_nothing(what, status, before, after):
+def all_or_nothing(what, status, before, after, boots):
     """On the disk as it is, at boot, and on the live machine; was it committed?"""
-    copy_disk()
-    booted, _, files = at_boot((), look)
-    if booted != after:
-        same_tree(booted, before, f'{what}: at boot')
-    eq(files, ['meta'], f'{what}: the SEE at boot')
+    booted = None
+    if boots:
+        copy_disk()
+        booted, _, files = at_boot((), look)
+        if booted != after:
+            same_tree(booted, before, f'{what}: at boot')
+        eq(files, ['meta'], f'{what}: the SEE at boot')
     run('systemctl', 'start', 'seed')
     live = tree_of(DATA)
     if live != after:
@@ -495,14 +497,14 @@ def killed_at_any_moment(h, part):
     with machine():
         before = tree_of(DATA)
         after, length = undisturbed()
-        for _ in range(min(AT_ONCE, KILLS - part * AT_ONCE)):
+        for n in range(min(AT_ONCE, KILLS - part * AT_ONCE)):
             start_anew(before)
             left = left_in('x')
             part_of = rng.random()
             what = f'SEE_SEED={SEED}, killed at {part_of:.4f} of {length:.3f} s'
             status = kill_at(part_of * length)
             interrupted += bool(status)
-            marked = all_or_nothing(what, status, before, after)
+            marked = all_or_nothing(what, status, before, after, n % 3 == 0)
             print(f'# {what}: exit status {status}, {"all" if marked else "nothing"}', flush=True)
             same_tree(left_in('x'), {} if marked else left, f'{what}: what is left in the SEE')
             if not marked:
