@@ -2,13 +2,18 @@
 /*
  * busy.c - who is in the way of a commit
  *
- * Writers are found by the names that /proc/PID/fd tells, which costs one pass and
- * cannot block; one that has only a mapping left, or another name of the file, is
- * not found, and the report has no process then.
+ * Writers on the host are found by the names that /proc/PID/fd tells, which costs
+ * one pass and cannot block; one that has only a mapping left, or another name of the
+ * file, is not found, and the report has no process then.
+ *
+ * Of the SEE's own processes, whose files are those of its layers, descriptors and
+ * mappings are known by their inode numbers.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "attr.h"
 #include "busy.h"
@@ -30,21 +35,35 @@ int busy_processes(uint64_t see, struct report *report)
 	return cgroup_pids(see, add_process, report);
 }
 
+/* f_type of a layer: what statfs(2) says of it */
+#define SEEFS_MAGIC	0x53454546
+
 /* a file and who writes to it */
 struct wanted {
 	const struct plan_step *step;
 	uint32_t pid;
+	ino_t ino;
 	char path[4096];
 };
 
-/* the path of a step's object on the host; an empty one is never found */
-static void host_path(struct recovery *r, const struct plan_step *s, char *name, size_t size)
+struct search {
+	struct wanted *w;
+	size_t n;
+	int proc;
+};
+
+/* the path of a step's object on the host, and its number; an empty one is never found */
+static void host_path(struct recovery *r, const struct plan_step *s, struct wanted *w)
 {
+	const size_t size = sizeof(w->path);
+	char *name = w->path;
+	struct stat st;
 	unsigned int which = s->see->kind == SEE_STEP_EXCHANGE ? SEE_TEXT_OLD_KEY : SEE_TEXT_SRC_KEY;
 	_cleanup_close_ int fd = key_open(host_part(r, s), step_text(s, which), O_PATH);
 	ssize_t len = fd < 0 ? 0 : readlink(fd_path(fd).text, name, size - 1);
 
 	name[len < 0 ? 0 : len] = 0;
+	w->ino = fd >= 0 && !fstat(fd, &st) ? st.st_ino : 0;
 }
 
 static bool writes(int proc, const char *pid, const char *fd)
@@ -106,6 +125,66 @@ static void find_writers(struct wanted *w, size_t n)
 			look_at_process(dirfd(proc), e->d_name, w, n);
 }
 
+/* ---- processes of the SEE ---- */
+
+static void found_inode(struct search *s, ino_t ino, uint32_t pid)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->w[i].pid && s->w[i].ino && s->w[i].ino == ino)
+			s->w[i].pid = pid;
+}
+
+/* a descriptor, which may be of a file that cannot be reached by its name from here */
+static void look_inside(struct search *s, const char *pid, const char *fd)
+{
+	struct statfs fs;
+	struct stat st;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%.20s/fd/%.20s", pid, fd);
+	if (statfs(path, &fs) < 0 || fs.f_type != SEEFS_MAGIC || stat(path, &st) < 0)
+		return;
+	if (S_ISREG(st.st_mode) && writes(s->proc, pid, fd))
+		found_inode(s, st.st_ino, (uint32_t)strtoul(pid, NULL, 10));
+}
+
+/* "from-to rw-s offset dev inode path" */
+static void look_at_maps(struct search *s, const char *pid)
+{
+	_cleanup_free_ char *text = NULL;
+	char name[32], *line, *save = NULL;
+
+	snprintf(name, sizeof(name), "%.20s/maps", pid);
+	if (read_file(s->proc, name, 16U << 20, &text, NULL))
+		return;
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		unsigned long ino;
+		char mode[5];
+
+		if (sscanf(line, "%*s %4s %*s %*s %lu", mode, &ino) == 2 && mode[1] == 'w' &&
+		    mode[3] == 's')
+			found_inode(s, ino, (uint32_t)strtoul(pid, NULL, 10));
+	}
+}
+
+static void look_at_own(uint32_t number, void *data)
+{
+	_cleanup_dir_ DIR *d = NULL;
+	struct search *s = data;
+	const struct dirent *e;
+	char pid[16], name[32];
+
+	snprintf(pid, sizeof(pid), "%u", number);
+	snprintf(name, sizeof(name), "%.15s/fd", pid);
+	d = open_dir(s->proc, name);
+	while (d && (e = readdir(d)))
+		if (e->d_name[0] != '.')
+			look_inside(s, pid, e->d_name);
+	look_at_maps(s, pid);
+}
+
+/* ---- all of it ---- */
+
 /* the first of the files that somebody writes to, or has a write lock on */
 static size_t list_files(struct recovery *r, struct wanted *w)
 {
@@ -118,7 +197,7 @@ static size_t list_files(struct recovery *r, struct wanted *w)
 			continue;
 		w[n].step = s;
 		w[n].pid = 0;
-		host_path(r, s, w[n].path, sizeof(w[n].path));
+		host_path(r, s, &w[n]);
 		n++;
 	}
 	return n;
@@ -130,8 +209,14 @@ int busy_steps(struct recovery *r, struct report *report)
 	size_t n = w ? list_files(r, w) : 0;
 	int err = w ? 0 : -ENOMEM;
 
-	if (n)
+	if (n) {
+		_cleanup_close_ int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		struct search s = { .w = w, .n = n, .proc = proc };
+
+		if (proc >= 0)
+			(void)cgroup_pids(r->see, look_at_own, &s);
 		find_writers(w, n);
+	}
 	for (size_t i = 0, at = 0; !err && i < r->plan.nsteps; i++) {
 		const struct plan_step *s = &r->plan.step[i];
 		struct see_problem p = {
