@@ -15,6 +15,7 @@
 #include <linux/xattr.h>
 
 #include "data.h"
+#include "gate.h"
 #include "inode.h"
 #include "lookup.h"
 #include "lower.h"
@@ -27,30 +28,12 @@ static struct dentry *see_real(const struct inode *inode)
 	return see_priv(inode) ?: see_i(inode)->lower;
 }
 
-/**
- * see_permission - may the caller do this?
- * @idmap: of the mount
- * @inode: the object
- * @mask: MAY_*
- *
- * The answer that the host would give the same caller; on the way, what the
- * VFS will look at in the inode is brought up to date.
- *
- * Return: 0, -EACCES, -EPERM, -EROFS; -ECHILD in RCU walk if it must block.
- */
-int see_permission(struct mnt_idmap *idmap, struct inode *inode, int mask)
+static int see_permits(struct mnt_idmap *idmap, struct inode *inode, int mask)
 {
 	struct inode *real;
 	struct dentry *d;
 	int err;
 
-	if (see_dead(inode))
-		return -EIO;
-	if (S_ISDIR(inode->i_mode)) {
-		err = see_check_position(inode, mask);
-		if (err)
-			return err;
-	}
 	if (unlikely(see_attr_stale(inode))) {
 		if (mask & MAY_NOT_BLOCK)
 			return -ECHILD;
@@ -74,6 +57,37 @@ int see_permission(struct mnt_idmap *idmap, struct inode *inode, int mask)
 	return inode_permission(see_nop_idmap, real, mask);
 }
 
+/**
+ * see_permission - may the caller do this?
+ * @idmap: of the mount
+ * @inode: the object
+ * @mask: MAY_*
+ *
+ * The answer that the host would give the same caller; on the way, what the
+ * VFS will look at in the inode is brought up to date.
+ *
+ * Return: 0, -EACCES, -EPERM, -EROFS; -ECHILD in RCU walk if it must block.
+ */
+int see_permission(struct mnt_idmap *idmap, struct inode *inode, int mask)
+{
+	int err = 0;
+
+	if (see_dead(inode))
+		return -EIO;
+	if ((mask & MAY_NOT_BLOCK) && see_look_barred(inode->i_sb))
+		return -ECHILD;
+	if (S_ISDIR(inode->i_mode))
+		err = see_check_position(inode, mask);
+	if (err || (mask & MAY_NOT_BLOCK))
+		return err ?: see_permits(idmap, inode, mask);
+	err = see_look_enter(inode->i_sb);
+	if (err)
+		return err;
+	err = see_permits(idmap, inode, mask);
+	see_look_leave(inode->i_sb);
+	return err;
+}
+
 /* names of the SEE also count for a directory's times */
 static void see_dir_times(struct inode *inode, struct kstat *stat)
 {
@@ -95,18 +109,9 @@ static void see_dir_times(struct inode *inode, struct kstat *stat)
 	}
 }
 
-/**
- * see_getattr - stat an object
- * @idmap: of the mount
- * @path: name of the object
- * @stat: filled in
- * @mask: STATX_*
- * @flags: AT_STATX_*
- */
-int see_getattr(struct mnt_idmap *idmap, const struct path *path,
-		struct kstat *stat, u32 mask, unsigned int flags)
+static int see_stat(struct mnt_idmap *idmap, struct inode *inode, struct kstat *stat,
+		    u32 mask, unsigned int flags)
 {
-	struct inode *inode = d_inode(path->dentry);
 	struct see_layer *layer = see_layer(inode->i_sb);
 	struct see_inode *si = see_i(inode);
 	bool born = see_test(inode, SEE_I_BORN);
@@ -155,6 +160,27 @@ int see_getattr(struct mnt_idmap *idmap, const struct path *path,
 	return 0;
 }
 
+/**
+ * see_getattr - stat an object
+ * @idmap: of the mount
+ * @path: name of the object
+ * @stat: filled in
+ * @mask: STATX_*
+ * @flags: AT_STATX_*
+ */
+int see_getattr(struct mnt_idmap *idmap, const struct path *path,
+		struct kstat *stat, u32 mask, unsigned int flags)
+{
+	struct inode *inode = d_inode(path->dentry);
+	int err = see_look_enter(inode->i_sb);
+
+	if (err)
+		return err;
+	err = see_stat(idmap, inode, stat, mask, flags);
+	see_look_leave(inode->i_sb);
+	return err;
+}
+
 static int see_setattr_born(struct inode *inode, struct iattr *attr)
 {
 	struct dentry *priv = see_priv(inode);
@@ -186,14 +212,14 @@ static int see_setattr_born(struct inode *inode, struct iattr *attr)
 	return err;
 }
 
-/**
- * see_setattr_op - change attributes or size
- * @idmap: of the mount
- * @dentry: name of the object
- * @attr: what to change
- */
-int see_setattr_op(struct mnt_idmap *idmap, struct dentry *dentry,
-		   struct iattr *attr)
+/* what a write does to set-id bits and capabilities */
+static bool see_within_change(const struct inode *inode)
+{
+	return READ_ONCE(see_i(inode)->writer) == current;
+}
+
+static int see_change_attrs(struct mnt_idmap *idmap, struct dentry *dentry,
+			    struct iattr *attr)
 {
 	struct inode *inode = d_inode(dentry);
 	int err;
@@ -228,6 +254,27 @@ int see_setattr_op(struct mnt_idmap *idmap, struct dentry *dentry,
 	return see_persist(inode);
 }
 
+/**
+ * see_setattr_op - change attributes or size
+ * @idmap: of the mount
+ * @dentry: name of the object
+ * @attr: what to change
+ */
+int see_setattr_op(struct mnt_idmap *idmap, struct dentry *dentry,
+		   struct iattr *attr)
+{
+	struct inode *inode = d_inode(dentry);
+	bool within = see_within_change(inode);
+	int err = within ? 0 : see_change_enter(inode->i_sb);
+
+	if (err)
+		return err;
+	err = see_change_attrs(idmap, dentry, attr);
+	if (!within)
+		see_change_leave(inode->i_sb);
+	return err;
+}
+
 /* ---- ACLs ---- */
 
 /**
@@ -238,21 +285,31 @@ int see_setattr_op(struct mnt_idmap *idmap, struct dentry *dentry,
  */
 struct posix_acl *see_get_inode_acl(struct inode *inode, int type, bool rcu)
 {
-	struct dentry *d = see_real(inode);
+	struct posix_acl *acl = NULL;
 	struct inode *real;
+	struct dentry *d;
 
-	real = d ? d_inode_rcu(d) : NULL;
-	if (!real)
-		return rcu ? ERR_PTR(-ECHILD) : NULL;
-	if (!IS_POSIXACL(real))
-		return NULL;
-	if (rcu)
-		return get_cached_acl_rcu(real, type);
-	return see_real_acl(real, type);
+	if (rcu) {
+		d = see_real(inode);
+		real = d ? d_inode_rcu(d) : NULL;
+		if (!real)
+			return ERR_PTR(-ECHILD);
+		return IS_POSIXACL(real) ? get_cached_acl_rcu(real, type) : NULL;
+	}
+	/* called within a look, a change or neither: it may stop to be what counts */
+	spin_lock(&inode->i_lock);
+	d = see_real(inode);
+	if (d)
+		dget(d);
+	spin_unlock(&inode->i_lock);
+	if (d && IS_POSIXACL(d_inode(d)))
+		acl = see_real_acl(d_inode(d), type);
+	dput(d);
+	return acl;
 }
 
-static int see_write_acl(struct inode *inode, struct dentry *dentry,
-			 struct posix_acl *acl, int type)
+static int see_change_acl(struct inode *inode, struct dentry *dentry,
+			  struct posix_acl *acl, int type)
 {
 	const char *name = type == ACL_TYPE_ACCESS ? XATTR_NAME_POSIX_ACL_ACCESS :
 						     XATTR_NAME_POSIX_ACL_DEFAULT;
@@ -311,6 +368,18 @@ static int see_write_acl(struct inode *inode, struct dentry *dentry,
 	return err;
 }
 
+static int see_write_acl(struct inode *inode, struct dentry *dentry,
+			 struct posix_acl *acl, int type)
+{
+	int err = see_change_enter(inode->i_sb);
+
+	if (err)
+		return err;
+	err = see_change_acl(inode, dentry, acl, type);
+	see_change_leave(inode->i_sb);
+	return err;
+}
+
 #ifdef SEE_HAVE_VFS_ACL_HAS
 struct posix_acl *see_get_acl(struct mnt_idmap *idmap, struct dentry *dentry,
 			      int type)
@@ -350,17 +419,23 @@ static int see_xattr_get(const struct xattr_handler *handler,
 			 const char *name, void *value, size_t size)
 {
 	struct see_layer *layer = see_layer(inode->i_sb);
-	struct dentry *real = see_real(inode);
+	ssize_t len = -ENODATA;
 	const struct cred *old;
-	ssize_t len;
+	struct dentry *real;
+	int err;
 
 	if (see_own_xattr(name))
 		return -ENODATA;
-	if (!real)
-		return -ENODATA;
-	old = override_creds(layer->cred);
-	len = see_getxattr(real, name, value, size);
-	revert_creds(old);
+	err = see_look_enter(inode->i_sb);
+	if (err)
+		return err;
+	real = see_real(inode);
+	if (real) {
+		old = override_creds(layer->cred);
+		len = see_getxattr(real, name, value, size);
+		revert_creds(old);
+	}
+	see_look_leave(inode->i_sb);
 	return len;
 }
 
@@ -388,16 +463,20 @@ static int see_xattr_set(const struct xattr_handler *handler,
 			 const void *value, size_t size, int flags)
 {
 	struct see_layer *layer = see_layer(inode->i_sb);
-	bool born = see_test(inode, SEE_I_BORN);
 	u64 room = value ? SEE_QUOTA_ROOM + size : 0;
+	bool within = see_within_change(inode), born;
 	struct see_op op;
 	int err;
 
 	if (see_own_xattr(name))
 		return -EPERM;
-	err = see_quota_reserve(layer, room);
+	err = within ? 0 : see_change_enter(inode->i_sb);
 	if (err)
 		return err;
+	err = see_quota_reserve(layer, room);
+	if (err)
+		goto out_gate;
+	born = see_test(inode, SEE_I_BORN);
 	if (value)
 		err = see_space_floor(layer, size);
 	if (!err && !born)
@@ -419,6 +498,9 @@ static int see_xattr_set(const struct xattr_handler *handler,
 	see_copyattr(inode);
 out:
 	see_quota_release(layer, room);
+out_gate:
+	if (!within)
+		see_change_leave(inode->i_sb);
 	return err;
 }
 
@@ -445,17 +527,22 @@ ssize_t see_listxattr(struct dentry *dentry, char *list, size_t size)
 {
 	struct inode *inode = d_inode(dentry);
 	struct see_layer *layer = see_layer(inode->i_sb);
-	struct dentry *real = see_real(inode);
 	bool admin = capable(CAP_SYS_ADMIN);
 	const struct cred *old;
+	struct dentry *real;
 	char *s, *end;
 	ssize_t len;
 
-	if (!real)
-		return 0;
-	old = override_creds(layer->cred);
-	len = vfs_listxattr(real, list, size);
-	revert_creds(old);
+	len = see_look_enter(inode->i_sb);
+	if (len)
+		return len;
+	real = see_real(inode);
+	if (real) {
+		old = override_creds(layer->cred);
+		len = vfs_listxattr(real, list, size);
+		revert_creds(old);
+	}
+	see_look_leave(inode->i_sb);
 	if (len <= 0 || !size)
 		return len;
 	for (s = list, end = list + len; s < end;) {
@@ -475,27 +562,43 @@ ssize_t see_listxattr(struct dentry *dentry, char *list, size_t size)
 	return end - list;
 }
 
+static struct dentry *see_link_source(const struct inode *inode)
+{
+	struct see_inode *si = see_i(inode);
+
+	return see_test(inode, SEE_I_BORN) || !si->lower ? see_priv(inode) : si->lower;
+}
+
 static const char *see_get_link(struct dentry *dentry, struct inode *inode,
 				struct delayed_call *done)
 {
-	struct dentry *real = see_test(inode, SEE_I_BORN) || !see_i(inode)->lower ?
-			      see_priv(inode) : see_i(inode)->lower;
+	struct dentry *real;
 	const struct cred *old;
 	const char *target;
+	int err;
 
 	/* what the host's file system may do in RCU walk is its own affair */
 	if (!dentry) {
 		const struct inode *target_inode;
 
+		if (see_look_barred(inode->i_sb))
+			return ERR_PTR(-ECHILD);
+		real = see_link_source(inode);
 		target_inode = real ? d_inode_rcu(real) : NULL;
 		target = target_inode ? READ_ONCE(target_inode->i_link) : NULL;
 		return target ?: ERR_PTR(-ECHILD);
 	}
-	if (!real)
-		return ERR_PTR(-EIO);
-	old = override_creds(see_layer(inode->i_sb)->cred);
-	target = vfs_get_link(real, done);
-	revert_creds(old);
+	err = see_look_enter(inode->i_sb);
+	if (err)
+		return ERR_PTR(err);
+	target = ERR_PTR(-EIO);
+	real = see_link_source(inode);
+	if (real) {
+		old = override_creds(see_layer(inode->i_sb)->cred);
+		target = vfs_get_link(real, done);
+		revert_creds(old);
+	}
+	see_look_leave(inode->i_sb);
 	return target;
 }
 

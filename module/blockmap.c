@@ -89,10 +89,10 @@ struct see_chunk *see_chunk_get(struct see_data *data, pgoff_t block)
 }
 
 /**
- * see_data_free - free the map, when the inode goes
- * @data: without files
+ * see_data_clear - forget the map
+ * @data: without files, and nobody looks at it
  */
-void see_data_free(struct see_data *data)
+void see_data_clear(struct see_data *data)
 {
 	struct see_layer *layer = see_layer(data->inode->i_sb);
 	struct see_chunk *chunk;
@@ -104,7 +104,33 @@ void see_data_free(struct see_data *data)
 		kvfree(chunk);
 	}
 	xa_destroy(&data->chunks);
-	kfree(data);
+	data->part = false;
+	data->limit = 0;
+	data->low = 0;
+	data->lownow = 0;
+	data->dirty = false;
+	data->wrote = false;
+	atomic_long_set(&data->blocks, 0);
+	memset(&data->disk, 0, sizeof(data->disk));
+	memset(&data->seen, 0, sizeof(data->seen));
+}
+
+/**
+ * see_data_records - what the records of a map count
+ * @inode: a host file
+ *
+ * Return: bytes.
+ */
+u64 see_data_records(struct inode *inode)
+{
+	struct see_data *data = see_data_of(inode);
+	struct see_chunk *chunk;
+	unsigned long i, n = 0;
+
+	if (data)
+		xa_for_each(&data->chunks, i, chunk)
+			n++;
+	return n * SEE_MAP_RECORD;
 }
 
 /**

@@ -41,8 +41,9 @@ struct see_chunk {
  * @inode: whose
  * @lock: protects the bits, @limit, @low, @lownow, @seen; leaf
  * @sync: one see_data_sync() at a time; outside see_inode.lock
- * @chunks: struct see_chunk by number; they stay until the inode goes
- * @part: the SEE changed data or size; set once, after @limit
+ * @chunks: struct see_chunk by number; they stay until the inode goes, or all that
+ *	    is private was committed
+ * @part: the SEE changed data or size; set once, after @limit, as @chunks
  * @limit: the most bytes of the host that will ever be shown
  * @low: smallest size since the header on disk was sampled
  * @lownow: smallest size since the running see_data_sync() began
@@ -130,7 +131,8 @@ struct see_run {
 /* blockmap.c */
 struct see_data *see_data_get(struct inode *inode);
 struct see_chunk *see_chunk_get(struct see_data *data, pgoff_t block);
-void see_data_free(struct see_data *data);
+void see_data_clear(struct see_data *data);
+u64 see_data_records(struct inode *inode);
 int see_map_start(struct inode *inode);
 loff_t see_map_limit(struct inode *inode);
 enum see_state see_map_durable(struct see_data *data, pgoff_t block);
@@ -178,6 +180,7 @@ int see_writepages(struct address_space *mapping, struct writeback_control *wbc)
 
 /* file.c */
 struct file *see_lower_file(struct inode *inode);
+struct file *see_whole(struct file *file);
 
 /* born.c */
 struct file *see_born_open(struct file *file);
@@ -191,9 +194,9 @@ ssize_t see_born_splice_write(struct pipe_inode_info *pipe, struct file *out,
 int see_born_fsync(struct file *file, loff_t start, loff_t end, int datasync);
 long see_born_fallocate(struct file *file, int mode, loff_t off, loff_t len);
 int see_born_mmap(struct file *file, struct vm_area_struct *vma);
-ssize_t see_born_copy(struct file *real_in, loff_t pos_in, struct file *out,
+ssize_t see_born_copy(struct file *in, loff_t pos_in, struct file *out,
 		      loff_t pos_out, size_t len);
-loff_t see_born_remap(struct file *real_in, loff_t pos_in, struct file *out,
+loff_t see_born_remap(struct file *in, loff_t pos_in, struct file *out,
 		      loff_t pos_out, loff_t len, unsigned int flags);
 
 #endif /* SEE_BLOCKMAP_H */

@@ -25,6 +25,7 @@
 #include "blockmap.h"
 #include "compat_data.h"
 #include "data.h"
+#include "gate.h"
 #include "inode.h"
 #include "quota.h"
 
@@ -99,18 +100,20 @@ static int see_born_begin(struct file *file)
 	struct inode *inode = file_inode(file);
 	int err;
 
-	inode_lock(inode);
+	err = see_writer_lock(inode);
+	if (err)
+		return err;
 	see_copyattr(inode);
 	err = file_remove_privs(file);
 	if (err)
-		inode_unlock(inode);
+		see_writer_unlock(inode);
 	return err;
 }
 
 static void see_born_end(struct file *file)
 {
 	see_copyattr(file_inode(file));
-	inode_unlock(file_inode(file));
+	see_writer_unlock(file_inode(file));
 }
 
 /* the most that one splice takes: its room is asked for before */
@@ -382,9 +385,10 @@ int see_born_mmap(struct file *file, struct vm_area_struct *vma)
 }
 
 /* copy into a born file, from a file below or one of another file system */
-ssize_t see_born_copy(struct file *real_in, loff_t pos_in, struct file *out,
+ssize_t see_born_copy(struct file *in, loff_t pos_in, struct file *out,
 		      loff_t pos_out, size_t len)
 {
+	struct file *real_in;
 	const struct cred *old;
 	ssize_t ret;
 	u64 room;
@@ -392,7 +396,10 @@ ssize_t see_born_copy(struct file *real_in, loff_t pos_in, struct file *out,
 	ret = see_born_begin(out);
 	if (ret)
 		return ret;
-	ret = see_born_room(out, pos_out, len, &room);
+	real_in = see_whole(in);
+	ret = PTR_ERR_OR_ZERO(real_in);
+	if (!ret)
+		ret = see_born_room(out, pos_out, len, &room);
 	if (!ret) {
 		old = see_override(out);
 		ret = vfs_copy_file_range(real_in, pos_in, out->private_data, pos_out,
@@ -405,19 +412,24 @@ ssize_t see_born_copy(struct file *real_in, loff_t pos_in, struct file *out,
 }
 
 /* clone into a born file, or find that both are the same already */
-loff_t see_born_remap(struct file *real_in, loff_t pos_in, struct file *out,
+loff_t see_born_remap(struct file *in, loff_t pos_in, struct file *out,
 		      loff_t pos_out, loff_t len, unsigned int flags)
 {
 	struct inode *inode = file_inode(out);
-	struct file *real = out->private_data;
-	/* @len 0: all there is; shared blocks count as if they were not */
-	u64 need = len ?: max(i_size_read(file_inode(real_in)) - pos_in, 0LL);
+	struct file *real = out->private_data, *real_in;
 	const struct cred *old;
 	loff_t ret;
+	u64 need;
 
 	ret = see_born_begin(out);
 	if (ret)
 		return ret;
+	real_in = see_whole(in);
+	ret = PTR_ERR_OR_ZERO(real_in);
+	if (ret)
+		goto out;
+	/* @len 0: all there is; shared blocks count as if they were not */
+	need = len ?: max(i_size_read(file_inode(real_in)) - pos_in, 0LL);
 	if (flags & REMAP_FILE_DEDUP)
 		need = 0;
 	ret = see_quota_reserve(see_layer(inode->i_sb), need);

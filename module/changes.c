@@ -21,6 +21,7 @@
 #include "changes.h"
 #include "control.h"
 #include "data.h"
+#include "gate.h"
 #include "inode.h"
 #include "lower.h"
 #include "names.h"
@@ -690,7 +691,23 @@ int see_changes_list(struct super_block *sb, u32 index, u64 *cursor,
 		.each = out->buf ? see_emit : see_count, .count = !out->buf,
 	};
 
-	return see_changes_walk(&c, cursor);
+	int err;
+
+	for (;;) {
+		err = see_look_enter(sb);
+		if (err)
+			return err;
+		/* what a commit is about to move could be anything */
+		if (!out->buf || !see_moving(sb))
+			break;
+		see_look_leave(sb);
+		err = see_change_wait(sb);
+		if (err)
+			return err;
+	}
+	err = see_changes_walk(&c, cursor);
+	see_look_leave(sb);
+	return err;
 }
 
 /**
@@ -704,6 +721,8 @@ u64 see_changes_bytes(struct super_block *sb)
 	struct see_data *data;
 	u64 blocks = 0;
 
+	if (see_look_enter(sb))
+		return 0;
 	while ((si = see_next_changed(layer, si))) {
 		if (!S_ISREG(si->vfs_inode.i_mode))
 			continue;
@@ -711,5 +730,6 @@ u64 see_changes_bytes(struct super_block *sb)
 		if (data)
 			blocks += atomic_long_read(&data->blocks);
 	}
+	see_look_leave(sb);
 	return blocks * SEE_BLOCK_SIZE;
 }

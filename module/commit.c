@@ -5,7 +5,7 @@
  * Owns struct see_tx.  plan.c makes the list of steps, apply.c and install.c do
  * them.  Documentation/commit.rst has the protocol.
  *
- * Nobody uses the layers meanwhile but who reads: txctl.c sees to that.
+ * Nobody changes anything in the layers meanwhile: txctl.c closes their gates.
  *
  * Locks: see_tx.lock, outside of all others of this module but those of txctl.c.
  */
@@ -17,6 +17,7 @@
 #include "blockmap.h"
 #include "commit.h"
 #include "control.h"
+#include "gate.h"
 #include "inode.h"
 #include "locks.h"
 #include "revert.h"
@@ -99,6 +100,8 @@ void see_tx_free(struct see_tx *tx)
 	xa_destroy(&tx->removed);
 	xa_destroy(&tx->dirs);
 	for (i = 0; i < tx->nlayers; i++) {
+		if (tx->layer[i].closed)
+			see_gate_open(see_tx_sb(tx, i));
 		path_put(&tx->layer[i].undo);
 		path_put(&tx->layer[i].caller);
 		path_put(&tx->layer[i].root);
@@ -363,6 +366,17 @@ int see_tx_list(struct see_tx *tx, u64 *cursor, struct see_out *out)
 	return err;
 }
 
+/* private names move from here on, which who looks them up must know */
+static void see_tx_begin(struct see_tx *tx)
+{
+	unsigned int i;
+
+	for (i = 0; i < tx->nlayers; i++)
+		if (tx->layer[i].closed)
+			see_gate_move(see_tx_sb(tx, i));
+	tx->started = true;
+}
+
 /**
  * see_tx_act - do something about one step
  * @tx: the commit
@@ -389,7 +403,8 @@ int see_tx_act(struct see_tx *tx, u32 step, u32 action, u32 *conflict)
 		err = st->kind && st->prepare && !st->applied ? see_tx_prepare(tx, st) : 0;
 		break;
 	case SEE_ACTION_APPLY:
-		tx->started = true;
+		if (!tx->started)
+			see_tx_begin(tx);
 		err = st->kind && !st->applied ? see_tx_apply(tx, st) : 0;
 		break;
 	case SEE_ACTION_TAKE_BACK:

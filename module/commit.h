@@ -15,12 +15,14 @@ struct see_out;
  *	    there are none to be made
  * @undo: directory for pre-images, on the private tree's mount
  * @writable: SEE_LAYER_WRITE
+ * @closed: its gate is closed to changes, by us
  */
 struct see_tx_layer {
 	struct path root;
 	struct path caller;
 	struct path undo;
 	bool writable;
+	bool closed;
 };
 
 /* where in the order a step belongs */

@@ -75,6 +75,15 @@ static inline int see_vfs_set_acl(struct dentry *dentry, const char *name,
 }
 #endif
 
+/* the names in memory of a directory, whose d_lock is held */
+#ifdef SEE_HAVE_D_CHILDREN_HLIST
+#define see_for_each_child(child, dir) \
+	hlist_for_each_entry(child, &(dir)->d_children, d_sib)
+#else
+#define see_for_each_child(child, dir) \
+	list_for_each_entry(child, &(dir)->d_subdirs, d_child)
+#endif
+
 /* ---- inodes ---- */
 
 #ifdef SEE_HAVE_I_STATE_FLAGS

@@ -12,6 +12,7 @@
 
 #include "blockmap.h"
 #include "data.h"
+#include "gate.h"
 
 /* blocks of the host that see_data_complete() takes over at once */
 #define SEE_STRIDE	256
@@ -74,6 +75,19 @@ static int see_complete_stride(struct inode *inode, struct see_data *data, loff_
 	return see_complete_blocks(inode, data, block, end);
 }
 
+/* i_rwsem, which is otherwise taken before the gate: who has it may wait there */
+static int see_complete_lock(struct inode *inode)
+{
+	while (!inode_trylock(inode)) {
+		if (see_change_barred(inode->i_sb))
+			return -EAGAIN;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		schedule_timeout_uninterruptible(1);
+	}
+	return 0;
+}
+
 /**
  * see_data_complete - copy every host byte that is still shown
  * @inode: a changed host file whose host object is about to go
@@ -83,7 +97,9 @@ static int see_complete_stride(struct inode *inode, struct see_data *data, loff_
  * unmount s_umount is held, so that the flusher cannot do it, and who waited
  * for it to would wait for ever.
  *
- * Context: takes i_rwsem.
+ * Context: takes i_rwsem, inside the gate, or with nobody there.
+ * Return: 0; -EAGAIN if a commit waits, and it is to be tried after that; or another
+ * error.
  */
 int see_data_complete(struct inode *inode)
 {
@@ -91,7 +107,9 @@ int see_data_complete(struct inode *inode)
 	loff_t pos = 0, start, limit;
 	int err;
 
-	inode_lock(inode);
+	err = see_complete_lock(inode);
+	if (err)
+		return err;
 	err = see_map_start(inode);
 	inode_unlock(inode);
 	if (err)
@@ -99,7 +117,9 @@ int see_data_complete(struct inode *inode)
 	data = see_part(inode);
 	do {
 		start = pos;
-		inode_lock(inode);
+		err = see_complete_lock(inode);
+		if (err)
+			break;
 		limit = data->limit;
 		if (pos < limit)
 			err = see_complete_stride(inode, data, pos, &pos);

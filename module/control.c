@@ -991,7 +991,7 @@ static_assert(sizeof(struct see_commit_plan) == 32);
 static_assert(sizeof(struct see_step) == 64 + 40 + 16);
 static_assert(sizeof(struct see_extent) == 32);
 static_assert(sizeof(struct see_commit_step) == 24);
-static_assert(sizeof(struct see_commit_end) == 16);
+static_assert(sizeof(struct see_commit_end) == 32);
 
 int see_control_init(void)
 {

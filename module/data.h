@@ -43,6 +43,7 @@ int see_data_write_inode(struct inode *inode, struct writeback_control *wbc);
 int see_data_complete(struct inode *inode);
 int see_data_sync(struct inode *inode);
 void see_data_evict(struct inode *inode);
+void see_data_reset(struct inode *inode);
 blkcnt_t see_data_blocks(struct inode *inode);
 
 /* one block for each name, container, record or xattr that is made */

@@ -17,6 +17,7 @@
 #include <linux/fs.h>
 #include <linux/slab.h>
 
+#include "gate.h"
 #include "inode.h"
 #include "lookup.h"
 #include "lower.h"
@@ -221,13 +222,11 @@ static int see_emit_names(struct file *file, struct dir_context *ctx)
 	return 0;
 }
 
-static int see_iterate(struct file *file, struct dir_context *ctx)
+static int see_list_dir(struct file *file, struct dir_context *ctx)
 {
 	struct see_dir_file *df = file->private_data;
 	int err;
 
-	if (see_dead(file_inode(file)))
-		return -EIO;
 	/* what comes later is not listed, or a listing might never end */
 	if (!ctx->pos || !df->limit)
 		df->limit = see_names_end(file_inode(file));
@@ -237,6 +236,21 @@ static int see_iterate(struct file *file, struct dir_context *ctx)
 			return err;
 	}
 	return see_emit_names(file, ctx);
+}
+
+static int see_iterate(struct file *file, struct dir_context *ctx)
+{
+	struct inode *dir = file_inode(file);
+	int err;
+
+	if (see_dead(dir))
+		return -EIO;
+	err = see_look_enter(dir->i_sb);
+	if (err)
+		return err;
+	err = see_list_dir(file, ctx);
+	see_look_leave(dir->i_sb);
+	return err;
 }
 
 static loff_t see_dir_llseek(struct file *file, loff_t offset, int whence)
@@ -280,10 +294,9 @@ static int see_sync_dir(struct see_layer *layer, struct dentry *dentry)
 	return err;
 }
 
-static int see_dir_fsync(struct file *file, loff_t start, loff_t end,
-			 int datasync)
+/* all that the private tree has of a directory, but what is in its subdirectories */
+static int see_sync_parts(struct inode *inode)
 {
-	struct inode *inode = file_inode(file);
 	struct see_layer *layer = see_layer(inode->i_sb);
 	struct see_names *names = see_names(inode);
 	struct dentry *sub;
@@ -305,6 +318,19 @@ static int see_dir_fsync(struct file *file, loff_t start, loff_t end,
 		if (!err)
 			err = see_sync_dir(layer, layer->objects);
 	}
+	return err;
+}
+
+static int see_dir_fsync(struct file *file, loff_t start, loff_t end,
+			 int datasync)
+{
+	struct inode *inode = file_inode(file);
+	int err = see_change_enter(inode->i_sb);
+
+	if (err)
+		return err;
+	err = see_sync_parts(inode);
+	see_change_leave(inode->i_sb);
 	return err;
 }
 

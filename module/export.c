@@ -15,6 +15,7 @@
 #include <linux/exportfs.h>
 #include <linux/fs.h>
 
+#include "gate.h"
 #include "inode.h"
 #include "lookup.h"
 #include "names.h"
@@ -28,21 +29,32 @@
 static int see_encode_fh(struct inode *inode, u32 *fh, int *max_len,
 			 struct inode *parent)
 {
-	bool born = see_test(inode, SEE_I_BORN);
-	struct dentry *real = born ? see_priv(inode) : see_i(inode)->lower;
 	int words = *max_len - 1, type;
+	struct dentry *real;
+	bool born;
 
 	/* connectable handles would change with a rename */
-	if (parent || !real)
+	if (parent)
 		return FILEID_INVALID;
 	if (words < 0)
 		words = 0;
+	/* in a place that a commit may be about to change */
+	spin_lock(&inode->i_lock);
+	born = see_test(inode, SEE_I_BORN);
+	real = born ? see_priv(inode) : see_i(inode)->lower;
+	if (real)
+		dget(real);
+	spin_unlock(&inode->i_lock);
+	if (!real)
+		return FILEID_INVALID;
 	type = exportfs_encode_fh(real, words ? (struct fid *)(fh + 1) : NULL,
 				  &words, 0);
+	dput(real);
 	*max_len = words + 1;
 	if (type < 0 || type == FILEID_INVALID || type > 0xff)
 		return FILEID_INVALID;
-	fh[0] = type | (born ? SEE_FID_BORN : 0);
+	/* where both are of one file system, one number names both */
+	fh[0] = type | (born && !see_layer(inode->i_sb)->samefs ? SEE_FID_BORN : 0);
 	return SEE_FILEID;
 }
 
@@ -95,19 +107,42 @@ static bool see_in_layer(struct super_block *sb, struct dentry *name)
 	return ret;
 }
 
-/* the inode of a host object that a name of the host in the layer leads to */
-static struct inode *see_prove(struct super_block *sb, struct dentry *real)
+/*
+ * The inode of a host object that a name of the host in the layer leads to.
+ * @place is set for a directory: what to give a place in the dcache.
+ */
+static struct inode *see_prove(struct super_block *sb, struct dentry *real,
+			       struct dentry **place)
 {
 	struct dentry *alias = d_find_alias(d_inode(real));
 	struct inode *inode = NULL;
 
 	if (alias && see_in_layer(sb, alias)) {
 		inode = see_iget(sb, alias, NULL);
-		/* a directory without a place would be of no use */
 		if (!IS_ERR(inode) && S_ISDIR(inode->i_mode))
-			see_reconnect(sb, alias);
+			*place = dget(alias);
 	}
 	dput(alias);
+	return inode;
+}
+
+/* what @real is in the layer, NULL if nothing proves that it is there */
+static struct inode *see_of_handle(struct super_block *sb, struct dentry *real,
+				   bool born, struct dentry **place)
+{
+	struct inode *inode;
+	int err = see_look_enter(sb);
+
+	if (err)
+		return ERR_PTR(err);
+	inode = see_ilookup(sb, d_inode(real));
+	if (inode && !see_layer(sb)->samefs && see_test(inode, SEE_I_BORN) != born) {
+		iput(inode);
+		inode = NULL;
+	}
+	if (!inode && !born)
+		inode = see_prove(sb, real, place);
+	see_look_leave(sb);
 	return inode;
 }
 
@@ -116,8 +151,8 @@ static struct dentry *see_fh_to_dentry(struct super_block *sb, struct fid *fid,
 {
 	struct see_layer *layer = see_layer(sb);
 	u32 *fh = fid->raw;
+	struct dentry *real, *place = NULL;
 	struct inode *inode = NULL;
-	struct dentry *real;
 	const struct cred *old;
 	bool born;
 
@@ -133,15 +168,12 @@ static struct dentry *see_fh_to_dentry(struct super_block *sb, struct fid *fid,
 		revert_creds(old);
 		return real == ERR_PTR(-ENOMEM) ? real : ERR_PTR(-ESTALE);
 	}
-	if (d_is_positive(real)) {
-		inode = see_ilookup(sb, d_inode(real));
-		if (inode && see_test(inode, SEE_I_BORN) != born) {
-			iput(inode);
-			inode = NULL;
-		}
-		if (!inode && !born)
-			inode = see_prove(sb, real);
-	}
+	if (d_is_positive(real))
+		inode = see_of_handle(sb, real, born, &place);
+	/* a directory without a place would be of no use */
+	if (place)
+		see_reconnect(sb, place);
+	dput(place);
 	revert_creds(old);
 	dput(real);
 	if (IS_ERR(inode))

@@ -26,13 +26,17 @@
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/pipe_fs_i.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/splice.h>
+#include <linux/uaccess.h>
 #include <linux/uio.h>
 
 #include "blockmap.h"
 #include "locks.h"
 #include "compat_data.h"
 #include "data.h"
+#include "gate.h"
 #include "inode.h"
 
 static bool see_born(const struct inode *inode)
@@ -121,7 +125,7 @@ static struct file *see_lower_of(struct file *file)
 	return real ?: see_lower_file(file_inode(file));
 }
 
-static int see_open(struct inode *inode, struct file *file)
+static int see_prepare_file(struct inode *inode, struct file *file)
 {
 	struct see_data *data;
 	struct file *real;
@@ -145,6 +149,29 @@ static int see_open(struct inode *inode, struct file *file)
 			return PTR_ERR(real);
 	}
 	return 0;
+}
+
+static int see_open(struct inode *inode, struct file *file)
+{
+	bool write = file->f_mode & FMODE_WRITE;
+	int err;
+
+	if (write) {
+		/* the VFS counts it as open already, which a commit would mind */
+		atomic_inc(&see_i(inode)->opening);
+		err = see_change_enter(inode->i_sb);
+		atomic_dec(&see_i(inode)->opening);
+	} else {
+		err = see_look_enter(inode->i_sb);
+	}
+	if (err)
+		return err;
+	err = see_prepare_file(inode, file);
+	if (write)
+		see_change_leave(inode->i_sb);
+	else
+		see_look_leave(inode->i_sb);
+	return err;
 }
 
 static int see_release(struct inode *inode, struct file *file)
@@ -240,17 +267,11 @@ static ssize_t see_read_split(struct kiocb *iocb, struct iov_iter *to)
 	return total ?: ret;
 }
 
-static ssize_t see_read_iter(struct kiocb *iocb, struct iov_iter *to)
+/* within a look */
+static ssize_t see_read_here(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
 
-	if (see_dead(inode))
-		return -EIO;
-	if (!iov_iter_count(to))
-		return 0;
-	/* io_uring asks even those who do not offer it */
-	if (iocb->ki_flags & IOCB_NOWAIT)
-		return -EAGAIN;
 	if (see_born(inode))
 		return see_born_read_iter(iocb, to);
 	if (!see_ours(inode))
@@ -259,16 +280,80 @@ static ssize_t see_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	return see_read_split(iocb, to);
 }
 
-static ssize_t see_splice_read(struct file *in, loff_t *ppos,
-			       struct pipe_inode_info *pipe, size_t len,
-			       unsigned int flags)
+/* where a read of @inode finds its end, within a look */
+static loff_t see_read_end(struct inode *inode)
+{
+	struct inode *from = see_born(inode) ? d_inode(see_priv(inode)) :
+			     see_ours(inode) ? inode : see_lower_inode(inode);
+
+	return from ? i_size_read(from) : 0;
+}
+
+/*
+ * One look, without faults: memory that is read into may be a mapping of ours, and a
+ * store to it has to wait for a commit to end, which waits for who looks.
+ */
+static ssize_t see_read_once(struct kiocb *iocb, struct iov_iter *to, bool *end)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	bool user = user_backed_iter(to);
+	ssize_t ret = see_look_enter(inode->i_sb);
+
+	if (ret)
+		return ret;
+	if (user) {
+		to->nofault = true;
+		pagefault_disable();
+	}
+	ret = see_read_here(iocb, to);
+	if (user) {
+		pagefault_enable();
+		to->nofault = false;
+	}
+	*end = !user || iocb->ki_pos >= see_read_end(inode);
+	see_look_leave(inode->i_sb);
+	return ret;
+}
+
+/* what is touched at once, outside, after a page was not there */
+#define SEE_READ_AHEAD	SZ_256K
+
+static ssize_t see_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	ssize_t ret, total = 0;
+	bool end = false;
+	size_t len;
+
+	if (see_dead(inode))
+		return -EIO;
+	if (!iov_iter_count(to))
+		return 0;
+	/* io_uring asks even those who do not offer it */
+	if (iocb->ki_flags & IOCB_NOWAIT)
+		return -EAGAIN;
+	for (;;) {
+		ret = see_read_once(iocb, to, &end);
+		if (ret > 0)
+			total += ret;
+		if ((ret <= 0 && ret != -EFAULT) || (ret > 0 && end) || !iov_iter_count(to))
+			break;
+		len = min_t(size_t, iov_iter_count(to), SEE_READ_AHEAD);
+		if (fatal_signal_pending(current) ||
+		    fault_in_iov_iter_writeable(to, len) == len)
+			break;
+	}
+	return total ?: ret;
+}
+
+static ssize_t see_splice_out(struct file *in, loff_t *ppos,
+			      struct pipe_inode_info *pipe, size_t len,
+			      unsigned int flags)
 {
 	struct inode *inode = file_inode(in);
 	struct file *real;
 	bool host = true;
 
-	if (see_dead(inode))
-		return -EIO;
 	if (see_born(inode))
 		return see_born_splice_read(in, ppos, pipe, len, flags);
 	if (see_ours(inode)) {
@@ -287,6 +372,23 @@ static ssize_t see_splice_read(struct file *in, loff_t *ppos,
 	return see_vfs_splice_read(real, ppos, pipe, len, flags);
 }
 
+static ssize_t see_splice_read(struct file *in, loff_t *ppos,
+			       struct pipe_inode_info *pipe, size_t len,
+			       unsigned int flags)
+{
+	struct super_block *sb = file_inode(in)->i_sb;
+	ssize_t ret;
+
+	if (see_dead(file_inode(in)))
+		return -EIO;
+	ret = see_look_enter(sb);
+	if (ret)
+		return ret;
+	ret = see_splice_out(in, ppos, pipe, len, flags);
+	see_look_leave(sb);
+	return ret;
+}
+
 /* ---- writing ---- */
 
 /* i_rwsem is held: before the first change, and any later one */
@@ -298,6 +400,19 @@ static int see_change(struct file *file)
 	see_data_refresh(inode);
 	err = see_touch(file_dentry(file));
 	return err ?: see_map_start(inode);
+}
+
+static int see_sync_file(struct file *file, loff_t start, loff_t end, int datasync)
+{
+	struct inode *inode = file_inode(file);
+	int err, err2;
+
+	if (see_born(inode))
+		return see_born_fsync(file, start, end, datasync);
+	/* the whole file: size and map are one, and say more than a range */
+	err = see_data_sync(inode);
+	err2 = file_check_and_advance_wb_err(file);
+	return err ?: err2;
 }
 
 /* write to a host file; i_rwsem is held, and nothing is synced */
@@ -337,9 +452,11 @@ static ssize_t see_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		return -EAGAIN;
 	if (see_born(inode))
 		return see_born_write_iter(iocb, from);
-	inode_lock(inode);
+	ret = see_writer_lock(inode);
+	if (ret)
+		return ret;
 	ret = see_write_locked(iocb, from);
-	inode_unlock(inode);
+	see_writer_unlock(inode);
 	return ret > 0 ? generic_write_sync(iocb, ret) : ret;
 }
 
@@ -381,7 +498,9 @@ static ssize_t see_splice_write(struct pipe_inode_info *pipe, struct file *out,
 		return -EIO;
 	if (see_born(inode))
 		return see_born_splice_write(pipe, out, ppos, len, flags);
-	inode_lock(inode);
+	ret = see_writer_lock(inode);
+	if (ret)
+		return ret;
 	/* here, since it enters the private file system, too */
 	ret = file_remove_privs(out);
 	if (!ret) {
@@ -389,7 +508,7 @@ static ssize_t see_splice_write(struct pipe_inode_info *pipe, struct file *out,
 		ret = __splice_from_pipe(pipe, &sd, see_splice_actor);
 		pipe_unlock(pipe);
 	}
-	inode_unlock(inode);
+	see_writer_unlock(inode);
 	if (ret <= 0)
 		return ret;
 	*ppos += ret;
@@ -400,17 +519,17 @@ static ssize_t see_splice_write(struct pipe_inode_info *pipe, struct file *out,
 
 static int see_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 {
-	struct inode *inode = file_inode(file);
-	int err, err2;
+	struct super_block *sb = file_inode(file)->i_sb;
+	int err;
 
-	if (see_dead(inode))
+	if (see_dead(file_inode(file)))
 		return -EIO;
-	if (see_born(inode))
-		return see_born_fsync(file, start, end, datasync);
-	/* the whole file: size and map are one, and say more than a range */
-	err = see_data_sync(inode);
-	err2 = file_check_and_advance_wb_err(file);
-	return err ?: err2;
+	err = see_change_enter(sb);
+	if (err)
+		return err;
+	err = see_sync_file(file, start, end, datasync);
+	see_change_leave(sb);
+	return err;
 }
 
 /* i_rwsem is held, see_change() was called */
@@ -444,7 +563,9 @@ static long see_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 	/* what no file system below could do for a file that it has a part of */
 	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		return -EOPNOTSUPP;
-	inode_lock(inode);
+	err = see_writer_lock(inode);
+	if (err)
+		return err;
 	err = see_change(file);
 	if (!err)
 		err = file_remove_privs(file);
@@ -452,7 +573,7 @@ static long see_fallocate(struct file *file, int mode, loff_t off, loff_t len)
 		see_modified(inode);
 		err = see_allocate(file, mode, off, len);
 	}
-	inode_unlock(inode);
+	see_writer_unlock(inode);
 	return err;
 }
 
@@ -523,23 +644,32 @@ static loff_t see_llseek(struct file *file, loff_t off, int whence)
 {
 	struct inode *inode = file_inode(file);
 	const struct cred *old;
+	int err = see_look_enter(inode->i_sb);
 
+	if (err)
+		return err;
 	if (!see_born(inode))
 		see_data_refresh(inode);
-	if (whence != SEEK_DATA && whence != SEEK_HOLE)
-		return generic_file_llseek(file, off, whence);
-	if (see_born(inode)) {
+	if (whence != SEEK_DATA && whence != SEEK_HOLE) {
+		off = generic_file_llseek(file, off, whence);
+	} else if (see_born(inode)) {
 		old = override_creds(see_layer(inode->i_sb)->cred);
 		off = vfs_llseek(file->private_data, off, whence);
 		revert_creds(old);
 	} else {
 		off = see_seek(file, off, whence);
 	}
-	if (off < 0)
+	see_look_leave(inode->i_sb);
+	if (off < 0 || (whence != SEEK_DATA && whence != SEEK_HOLE))
 		return off;
 	return vfs_setpos(file, off, inode->i_sb->s_maxbytes);
 }
 
+/*
+ * Not by the gate: mmap_lock is held, which who is inside may need.  All that is looked
+ * at here stays valid while a commit becomes the host's: descriptors below, the lower,
+ * and what __see_data_refresh() does under its own locks.
+ */
 static int see_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct inode *inode = file_inode(file);
@@ -562,7 +692,7 @@ static int see_mmap(struct file *file, struct vm_area_struct *vma)
 	return see_mmap_shown(real, vma, see_layer(inode->i_sb)->cred);
 }
 
-static int see_fadvise(struct file *file, loff_t off, loff_t len, int advice)
+static int see_advise(struct file *file, loff_t off, loff_t len, int advice)
 {
 	struct inode *inode = file_inode(file);
 	struct file *real = file->private_data;
@@ -582,10 +712,28 @@ static int see_fadvise(struct file *file, loff_t off, loff_t len, int advice)
 	return err;
 }
 
+static int see_fadvise(struct file *file, loff_t off, loff_t len, int advice)
+{
+	struct super_block *sb = file_inode(file)->i_sb;
+	int err = see_look_enter(sb);
+
+	if (err)
+		return err;
+	err = see_advise(file, off, len, advice);
+	see_look_leave(sb);
+	return err;
+}
+
 /* ---- copy, clone ---- */
 
-/* the file below that has all bytes of @file, or an error */
-static struct file *see_whole(struct file *file)
+/**
+ * see_whole - the file below that has all bytes of a file
+ * @file: of a layer, or of another file system
+ *
+ * Context: within a change.
+ * Return: the file; -EOPNOTSUPP if they are in more than one; or another error.
+ */
+struct file *see_whole(struct file *file)
 {
 	struct inode *inode = file_inode(file);
 
@@ -599,7 +747,6 @@ static struct file *see_whole(struct file *file)
 static ssize_t see_copy_file_range(struct file *in, loff_t pos_in, struct file *out,
 				   loff_t pos_out, size_t len, unsigned int flags)
 {
-	struct file *real = see_whole(in);
 	ssize_t ret = -EOPNOTSUPP;
 
 	if (see_dead(file_inode(out)))
@@ -607,8 +754,8 @@ static ssize_t see_copy_file_range(struct file *in, loff_t pos_in, struct file *
 	/* across layers neither's credentials are right for both */
 	if (file_inode(in)->i_sb != file_inode(out)->i_sb)
 		return -EXDEV;
-	if (see_born(file_inode(out)) && !IS_ERR(real))
-		ret = see_born_copy(real, pos_in, out, pos_out, len);
+	if (see_born(file_inode(out)))
+		ret = see_born_copy(in, pos_in, out, pos_out, len);
 	if (ret == -EOPNOTSUPP || ret == -EXDEV)
 		ret = see_splice_copy(in, pos_in, out, pos_out, len);
 	return ret;
@@ -617,20 +764,16 @@ static ssize_t see_copy_file_range(struct file *in, loff_t pos_in, struct file *
 static loff_t see_remap_file_range(struct file *in, loff_t pos_in, struct file *out,
 				   loff_t pos_out, loff_t len, unsigned int flags)
 {
-	struct file *real = see_whole(in);
-
 	if (see_dead(file_inode(out)))
 		return -EIO;
 	if (flags & ~(REMAP_FILE_DEDUP | REMAP_FILE_ADVISORY))
 		return -EINVAL;
-	if (IS_ERR(real))
-		return PTR_ERR(real);
 	if (!see_born(file_inode(out)))
 		return -EOPNOTSUPP;
 	/* sharing blocks with the host is for clones; nobody is told by dedupe */
 	if (flags & REMAP_FILE_DEDUP && !see_born(file_inode(in)))
 		return -EOPNOTSUPP;
-	return see_born_remap(real, pos_in, out, pos_out, len, flags);
+	return see_born_remap(in, pos_in, out, pos_out, len, flags);
 }
 
 /*

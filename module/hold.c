@@ -119,20 +119,42 @@ static int see_hold_one(struct inode *inode, struct inode *parent,
 	return 0;
 }
 
+/* some name of a host object that does not lead into a store */
+static struct dentry *see_shown_alias(struct see_layer *layer, struct inode *inode)
+{
+	struct dentry *alias = inode ? d_find_alias(inode) : NULL;
+	struct dentry *d = alias ? dget_parent(alias) : NULL, *up;
+	bool hidden = false;
+
+	while (d && !hidden && d != layer->lower.dentry && !IS_ROOT(d)) {
+		hidden = see_hidden(layer, d);
+		up = dget_parent(d);
+		dput(d);
+		d = up;
+	}
+	dput(d);
+	if (hidden) {
+		dput(alias);
+		alias = NULL;
+	}
+	return alias;
+}
+
 /*
  * The lower dentry of the name by which the host has what @dentry stands for:
- * that of the name itself, or another one if the host moved it meanwhile.
- * NULL for a name of the SEE, and for what the host has no name for.
+ * that of the name itself, or another one if the host moved it meanwhile, or it is
+ * not known since a commit.  NULL for a name of the SEE, and for what the host has no
+ * name for in the layer.
  */
 static struct dentry *see_place_below(struct dentry *dentry)
 {
 	struct see_layer *layer = see_layer(dentry->d_sb);
 	struct dentry *lower = dentry->d_fsdata;
 
-	if (!lower || READ_ONCE(dentry->d_time) == SEE_TOKEN_PRIV)
+	if (READ_ONCE(dentry->d_time) == SEE_TOKEN_PRIV)
 		return NULL;
-	if (d_unhashed(lower))
-		lower = d_find_alias(see_lower_inode(d_inode(dentry)));
+	if (!lower || d_unhashed(lower))
+		lower = see_shown_alias(layer, see_lower_inode(d_inode(dentry)));
 	else
 		dget(lower);
 	if (lower && !is_subdir(lower, layer->lower.dentry)) {

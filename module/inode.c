@@ -6,7 +6,8 @@
  * host is found by the host inode, which see_inode.lower pins; what was born
  * in the SEE by the private inode; a host object that was gone when the layer
  * was mounted by what is left of it in the private tree.  So hard links, host
- * renames and changes keep one inode and one number.
+ * renames and changes keep one inode and one number.  What was removed before a
+ * commit, and is open, is found by nothing but itself.
  */
 #include <linux/file.h>
 #include <linux/hash.h>
@@ -40,6 +41,21 @@ static int see_inode_set(struct inode *inode, void *key)
 u64 see_ino(const struct see_layer *layer, const struct inode *priv)
 {
 	return layer->samefs ? priv->i_ino : priv->i_ino | BIT_ULL(62);
+}
+
+/**
+ * see_cut_loose - an object cannot be found any more by what it was on the host
+ * @inode: the object
+ *
+ * It stays in the inode cache, or writeback would not find it either.
+ */
+void see_cut_loose(struct inode *inode)
+{
+	if (see_adrift(inode))
+		return;
+	remove_inode_hash(inode);
+	see_i(inode)->key = inode;
+	__insert_inode_hash(inode, see_hash(inode));
 }
 
 /**
@@ -356,6 +372,33 @@ struct inode *see_ilookup_nowait(struct super_block *sb, struct inode *lower)
 		inode = NULL;
 	}
 	return inode;
+}
+
+/**
+ * see_each_inode - all objects of a layer that are in memory
+ * @sb: superblock of the layer
+ * @fn: called with a reference held, and no lock
+ * @arg: for @fn
+ */
+void see_each_inode(struct super_block *sb, void (*fn)(struct inode *inode, void *arg),
+		    void *arg)
+{
+	struct inode *inode, *prev = NULL;
+
+	spin_lock(&sb->s_inode_list_lock);
+	list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
+		if (!igrab(inode))
+			continue;
+		spin_unlock(&sb->s_inode_list_lock);
+		/* the list needs it until there is another one to go on from */
+		iput(prev);
+		prev = inode;
+		fn(inode, arg);
+		cond_resched();
+		spin_lock(&sb->s_inode_list_lock);
+	}
+	spin_unlock(&sb->s_inode_list_lock);
+	iput(prev);
 }
 
 /**

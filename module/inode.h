@@ -15,6 +15,7 @@ struct inode *see_iget_changed(struct super_block *sb, struct dentry *lower,
 struct inode *see_ilookup(struct super_block *sb, struct inode *key);
 struct inode *see_ilookup_nowait(struct super_block *sb, struct inode *lower);
 bool see_gone(const struct inode *inode);
+void see_cut_loose(struct inode *inode);
 void see_cut(struct see_layer *layer, u64 ino, int delta);
 void see_placed(struct inode *inode, int delta);
 void see_copyattr(struct inode *inode);
@@ -22,6 +23,8 @@ bool see_attr_stale(const struct inode *inode);
 void see_dir_modified(struct inode *dir);
 u64 see_ino(const struct see_layer *layer, const struct inode *priv);
 void see_evict_inode(struct inode *inode);
+void see_each_inode(struct super_block *sb, void (*fn)(struct inode *inode, void *arg),
+		    void *arg);
 
 /* attr.c: attributes, permission, ACLs, xattrs */
 extern const struct xattr_handler * const see_xattr_handlers[];
@@ -62,5 +65,11 @@ int see_dir_prepare(struct inode *dir);
 int see_sub(struct inode *dir, int which, struct dentry **sub);
 void see_come_back(struct inode *inode);
 int see_keep(struct inode *inode);
+
+/* had a commit no name for it, so that it is nobody's but its users'? */
+static inline bool see_adrift(const struct inode *inode)
+{
+	return see_i(inode)->key == inode;
+}
 
 #endif /* SEE_INODE_H */

@@ -16,6 +16,7 @@
 #include <linux/slab.h>
 
 #include "compat_data.h"
+#include "gate.h"
 #include "inode.h"
 #include "locks.h"
 #include "lower.h"
@@ -33,11 +34,14 @@ static int see_note_lock(struct file *file, int bit)
 	if (see_test(inode, SEE_I_BORN) || see_test(inode, bit) ||
 	    __mnt_is_readonly(file->f_path.mnt))
 		return 0;
+	err = see_change_enter(inode->i_sb);
+	if (err)
+		return err;
 	err = see_hold(dentry);
 	if (!err)
 		err = see_begin(inode->i_sb, &op);
 	if (err)
-		return err;
+		goto out;
 	set_bit(bit, &see_i(inode)->flags);
 	err = see_box(inode);
 	if (!err)
@@ -45,6 +49,8 @@ static int see_note_lock(struct file *file, int bit)
 	if (err)
 		clear_bit(bit, &see_i(inode)->flags);
 	see_end(&op);
+out:
+	see_change_leave(inode->i_sb);
 	return err;
 }
 

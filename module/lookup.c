@@ -19,6 +19,7 @@
 #include <linux/namei.h>
 #include <linux/slab.h>
 
+#include "gate.h"
 #include "inode.h"
 #include "lookup.h"
 #include "lower.h"
@@ -124,6 +125,37 @@ void see_distrust(struct inode *inode, struct inode *dir, const char *name)
 	spin_unlock(&inode->i_lock);
 }
 
+/* a name that was the SEE's until it was committed: what the host has there */
+static struct dentry *see_adopt(struct dentry *dentry)
+{
+	struct see_layer *layer = see_layer(dentry->d_sb);
+	struct dentry *parent = dget_parent(dentry), *dir, *lower = NULL;
+	struct name_snapshot snap;
+	const struct cred *old;
+
+	dir = see_i(d_inode(parent))->lower;
+	if (dir && !IS_DEADDIR(d_inode(dir))) {
+		take_dentry_name_snapshot(&snap, dentry);
+		old = override_creds(layer->cred);
+		lower = lookup_one_unlocked(see_mnt_idmap(layer->lower.mnt),
+					    (const char *)snap.name.name, dir,
+					    snap.name.len);
+		revert_creds(old);
+		release_dentry_name_snapshot(&snap);
+	}
+	dput(parent);
+	if (IS_ERR_OR_NULL(lower))
+		return NULL;
+	spin_lock(&dentry->d_lock);
+	if (!dentry->d_fsdata) {
+		dentry->d_fsdata = lower;
+		lower = NULL;
+	}
+	spin_unlock(&dentry->d_lock);
+	dput(lower);
+	return see_lower(dentry);
+}
+
 static int see_revalidate_slow(struct dentry *dentry, unsigned int flags)
 {
 	struct dentry *lower = see_lower(dentry);
@@ -141,6 +173,10 @@ static int see_revalidate_slow(struct dentry *dentry, unsigned int flags)
 	}
 	if (flags & LOOKUP_RCU)
 		return -ECHILD;
+	if (!lower)
+		lower = see_adopt(dentry);
+	if (!lower)
+		return 0;
 	if (lower->d_flags & DCACHE_OP_REVALIDATE) {
 		ret = see_d_revalidate(lower, flags);
 		if (ret <= 0)
@@ -167,25 +203,34 @@ out_drop:
 	return 0;
 }
 
-static int __see_revalidate(struct dentry *dentry, unsigned int flags)
+static int see_revalidate_name(struct dentry *dentry, unsigned int flags)
 {
 	struct dentry *lower = see_lower(dentry);
 	struct inode *inode;
 
+	/* born, linked or removed by the SEE; or it was until a commit */
+	if (unlikely(!lower))
+		return see_revalidate_slow(dentry, flags);
 	inode = READ_ONCE(dentry->d_inode);
-	if (unlikely(!lower)) {
-		/* born, linked or removed by the SEE */
-		if (!inode || likely(!see_attr_stale(inode)))
-			return 1;
-		if (flags & LOOKUP_RCU)
-			return -ECHILD;
-		see_copyattr(inode);
-		return 1;
-	}
 	if (likely(READ_ONCE(dentry->d_time) == see_token(dentry, lower)) &&
 	    (!inode || likely(!see_attr_stale(inode))))
 		return 1;
 	return see_revalidate_slow(dentry, flags);
+}
+
+static int __see_revalidate(struct dentry *dentry, unsigned int flags)
+{
+	int ret;
+
+	if (flags & LOOKUP_RCU)
+		return see_look_barred(dentry->d_sb) ? -ECHILD :
+						       see_revalidate_name(dentry, flags);
+	ret = see_look_enter(dentry->d_sb);
+	if (ret)
+		return ret;
+	ret = see_revalidate_name(dentry, flags);
+	see_look_leave(dentry->d_sb);
+	return ret;
 }
 
 #ifdef SEE_HAVE_D_REVALIDATE_NAME
@@ -201,6 +246,12 @@ static int see_revalidate(struct dentry *dentry, unsigned int flags)
 }
 #endif
 
+static int see_d_init(struct dentry *dentry)
+{
+	see_set_priv(dentry);
+	return 0;
+}
+
 static void see_d_release(struct dentry *dentry)
 {
 	dput(see_lower(dentry));
@@ -215,6 +266,7 @@ static void see_d_iput(struct dentry *dentry, struct inode *inode)
 
 const struct dentry_operations see_dentry_ops = {
 	.d_revalidate	= see_revalidate,
+	.d_init		= see_d_init,
 	.d_iput		= see_d_iput,
 	.d_release	= see_d_release,
 };
@@ -322,9 +374,12 @@ static struct dentry *see_lookup_host(struct inode *dir, struct dentry *dentry)
 	return alias;
 }
 
-/* a name in a directory of the private tree */
+/*
+ * A name in a directory of the private tree.  @away is set if it may be somewhere
+ * else for the moment; NULL if it cannot.
+ */
 static struct dentry *see_lookup_born(struct inode *dir, struct dentry *dentry,
-				      struct dentry *private)
+				      struct dentry *private, bool *away)
 {
 	struct see_layer *layer = see_layer(dir->i_sb);
 	struct inode *inode = NULL;
@@ -335,6 +390,12 @@ static struct dentry *see_lookup_born(struct inode *dir, struct dentry *dentry,
 	priv = see_lookup_priv(private, (const char *)dentry->d_name.name,
 			       dentry->d_name.len);
 	revert_creds(old);
+	if (away && see_moving(dir->i_sb)) {
+		if (!IS_ERR(priv))
+			dput(priv);
+		*away = true;
+		return NULL;
+	}
 	if (!IS_ERR(priv)) {
 		inode = see_iget(dir->i_sb, NULL, priv);
 		dput(priv);
@@ -346,14 +407,8 @@ static struct dentry *see_lookup_born(struct inode *dir, struct dentry *dentry,
 	return see_splice(inode, dentry);
 }
 
-/**
- * see_lookup - find a name
- * @dir: directory, i_rwsem held
- * @dentry: the name
- * @flags: LOOKUP_*
- */
-struct dentry *see_lookup(struct inode *dir, struct dentry *dentry,
-			  unsigned int flags)
+/* as see_lookup(); @away: it could not be told, since a commit moves names */
+static struct dentry *see_find(struct inode *dir, struct dentry *dentry, bool *away)
 {
 	struct see_inode *si = see_i(dir);
 	struct see_names *names;
@@ -365,7 +420,7 @@ struct dentry *see_lookup(struct inode *dir, struct dentry *dentry,
 	case SEE_NAME_BORN:
 		names = see_names(dir);
 		return see_lookup_born(dir, dentry,
-				       see_sub_of(names, SEE_SUB_MADE));
+				       see_sub_of(names, SEE_SUB_MADE), away);
 	case SEE_NAME_LINKED:
 		ihold(found.target);
 		return see_splice(found.target, dentry);
@@ -381,10 +436,38 @@ struct dentry *see_lookup(struct inode *dir, struct dentry *dentry,
 		break;
 	}
 	if (test_bit(SEE_I_BORN, &si->flags))
-		return see_lookup_born(dir, dentry, see_priv(dir));
+		return see_lookup_born(dir, dentry, see_priv(dir), NULL);
 	if (!si->lower || IS_DEADDIR(d_inode(si->lower)))
 		return see_splice(NULL, dentry);
 	return see_lookup_host(dir, dentry);
+}
+
+/**
+ * see_lookup - find a name
+ * @dir: directory, i_rwsem held
+ * @dentry: the name
+ * @flags: LOOKUP_*
+ */
+struct dentry *see_lookup(struct inode *dir, struct dentry *dentry,
+			  unsigned int flags)
+{
+	struct dentry *found;
+	bool away;
+	int err;
+
+	do {
+		away = false;
+		err = see_look_enter(dir->i_sb);
+		if (err)
+			return ERR_PTR(err);
+		found = see_find(dir, dentry, &away);
+		see_look_leave(dir->i_sb);
+		if (away)
+			err = see_change_wait(dir->i_sb);
+		if (err)
+			return ERR_PTR(err);
+	} while (away);
+	return found;
 }
 
 /* ---- where a directory is: ".." and descriptors have no revalidation ---- */
@@ -495,6 +578,23 @@ void see_reconnect(struct super_block *sb, struct dentry *lower)
 	dput(base);
 }
 
+/* the lower of a directory that is not where the host has it, to be put; or NULL */
+static struct dentry *see_out_of_place(struct inode *inode)
+{
+	struct dentry *d, *lower, *out = NULL;
+	int err = see_look_enter(inode->i_sb);
+
+	if (err)
+		return ERR_PTR(err);
+	d = d_find_any_alias(inode);
+	lower = d ? see_lower(d) : NULL;
+	if (lower && !IS_ROOT(d) && !d_unhashed(lower) && !see_bind(d))
+		out = dget(lower);
+	dput(d);
+	see_look_leave(inode->i_sb);
+	return out;
+}
+
 /**
  * see_check_position - is a directory still where the host has it?
  * @inode: directory
@@ -527,16 +627,14 @@ int see_check_position(struct inode *inode, int mask)
 		return -ECHILD;
 	if (mask & MAY_WRITE)
 		return 0;
-	d = d_find_any_alias(inode);
-	if (!d)
-		return 0;
-	lower = see_lower(d);
-	if (lower && !IS_ROOT(d) && !d_unhashed(lower) && !see_bind(d)) {
-		old = override_creds(see_layer(inode->i_sb)->cred);
-		see_reconnect(inode->i_sb, lower);
-		revert_creds(old);
-	}
-	dput(d);
+	lower = see_out_of_place(inode);
+	if (IS_ERR_OR_NULL(lower))
+		return PTR_ERR_OR_ZERO(lower);
+	/* looks names up, and so enters the gate by itself */
+	old = override_creds(see_layer(inode->i_sb)->cred);
+	see_reconnect(inode->i_sb, lower);
+	revert_creds(old);
+	dput(lower);
 	return 0;
 }
 

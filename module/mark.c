@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
+#include "gate.h"
 #include "inode.h"
 #include "mark.h"
 #include "names.h"
@@ -47,14 +48,25 @@ static void see_mark_free(struct fsnotify_mark *mark)
 static void see_gone_worker(struct work_struct *work)
 {
 	struct see_gone_work *w = container_of(work, struct see_gone_work, work);
+	struct super_block *sb = w->inode->i_sb;
 	int err;
 
-	err = see_keep(w->inode);
+	do {
+		err = see_change_enter(sb);
+		if (err)
+			break;
+		/* a commit may have made it the host's meanwhile, or nobody's */
+		if (see_test(w->inode, SEE_I_CHANGED) && !see_adrift(w->inode))
+			err = see_keep(w->inode);
+		see_change_leave(sb);
+		/* somebody holds its i_rwsem and waits for a commit to end */
+	} while (err == -EAGAIN);
 	if (err)
 		pr_warn_ratelimited("seefs: inode %lu: the host removed it, and its copy could not be completed: error %d\n",
 				    w->inode->i_ino, err);
 	iput(w->inode);
 	kfree(w);
+	atomic_dec(&see_layer(sb)->keeping);
 }
 
 /* the host has no name any more for what the SEE holds */
@@ -73,6 +85,7 @@ static void see_host_dropped(struct inode *inode)
 	INIT_WORK(&w->work, see_gone_worker);
 	ihold(inode);
 	w->inode = inode;
+	atomic_inc(&layer->keeping);
 	queue_work(layer->wq, &w->work);
 }
 
@@ -94,16 +107,11 @@ static void see_forget(struct inode *inode)
 	}
 }
 
-static int see_event(struct fsnotify_group *group, u32 mask, const void *data,
-		     int data_type, struct inode *dir, const struct qstr *name,
-		     u32 cookie, struct fsnotify_iter_info *iter)
+static void see_host_event(struct super_block *sb, u32 mask, struct inode *lower,
+			   struct inode *dir, const struct qstr *name)
 {
-	struct super_block *sb = group->private;
-	struct inode *lower = fsnotify_data_inode(data, data_type);
 	struct inode *inode, *parent;
 
-	if (!lower)
-		return 0;
 	/* a name that the SEE covers may have come or gone below */
 	if (dir && name) {
 		parent = see_ilookup_nowait(sb, dir);
@@ -117,15 +125,29 @@ static int see_event(struct fsnotify_group *group, u32 mask, const void *data,
 		}
 	}
 	if (lower->i_nlink && !(S_ISDIR(lower->i_mode) && (mask & FS_DELETE)))
-		return 0;
+		return;
 	inode = see_ilookup_nowait(sb, lower);
 	if (!inode)
-		return 0;
+		return;
 	if (see_test(inode, SEE_I_CHANGED))
 		see_host_dropped(inode);
 	else
 		see_forget(inode);
 	iput(inode);
+}
+
+static int see_event(struct fsnotify_group *group, u32 mask, const void *data,
+		     int data_type, struct inode *dir, const struct qstr *name,
+		     u32 cookie, struct fsnotify_iter_info *iter)
+{
+	struct super_block *sb = group->private;
+	struct inode *lower = fsnotify_data_inode(data, data_type);
+
+	/* while a commit becomes the host's, there is nothing that could go */
+	if (lower && see_look_try(sb)) {
+		see_host_event(sb, mask, lower, dir, name);
+		see_look_leave(sb);
+	}
 	return 0;
 }
 

@@ -25,6 +25,7 @@
 
 #include "command.h"
 #include "data.h"
+#include "gate.h"
 #include "inode.h"
 #include "lookup.h"
 #include "lower.h"
@@ -467,12 +468,16 @@ static int see_make_op(struct inode *dir, struct dentry *dentry, umode_t mode,
 		       dev_t rdev, const char *target)
 {
 	struct see_layer *layer = see_layer(dir->i_sb);
-	int err = see_room_begin(layer);
+	int err = see_change_enter(dir->i_sb);
 
 	if (err)
 		return err;
-	err = __see_make_op(dir, dentry, mode, rdev, target);
-	see_room_end(layer);
+	err = see_room_begin(layer);
+	if (!err) {
+		err = __see_make_op(dir, dentry, mode, rdev, target);
+		see_room_end(layer);
+	}
+	see_change_leave(dir->i_sb);
 	return err;
 }
 
@@ -504,16 +509,20 @@ static int see_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
 		       struct file *file, umode_t mode)
 {
 	struct see_layer *layer = see_layer(dir->i_sb);
-	struct path work = { .mnt = layer->priv.mnt, .dentry = layer->work };
+	struct path work = { .mnt = layer->priv.mnt };
 	struct see_heritage h = { .mode = mode | S_IFREG };
 	struct inode *inode;
 	struct see_op op;
 	struct file *real;
 	int err;
 
-	err = see_room_begin(layer);
+	err = see_change_enter(dir->i_sb);
 	if (err)
 		return err;
+	err = see_room_begin(layer);
+	if (err)
+		goto out_gate;
+	work.dentry = layer->work;
 	err = see_inherit(dir, &h);
 	if (err)
 		goto out;
@@ -545,11 +554,13 @@ static int see_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
 		see_set_priv(file->f_path.dentry);
 	}
 	fput(real);
-	err = finish_open_simple(file, err);
 out:
 	see_heritage_put(&h);
 	see_room_end(layer);
-	return err;
+out_gate:
+	see_change_leave(dir->i_sb);
+	/* opens it, which looks */
+	return finish_open_simple(file, err);
 }
 
 static int see_link(struct dentry *old, struct inode *dir, struct dentry *new)
@@ -561,9 +572,12 @@ static int see_link(struct dentry *old, struct inode *dir, struct dentry *new)
 	struct see_op op;
 	int err;
 
-	err = see_room_begin(layer);
+	err = see_change_enter(dir->i_sb);
 	if (err)
 		return err;
+	err = see_room_begin(layer);
+	if (err)
+		goto out_gate;
 	err = see_side_init(&side, dir, new);
 	if (!err && !see_born(inode))
 		err = see_hold(old);
@@ -608,6 +622,8 @@ out:
 	see_side_end(&side);
 	see_quota_settle(inode);
 	see_room_end(layer);
+out_gate:
+	see_change_leave(dir->i_sb);
 	return err;
 }
 
@@ -649,6 +665,9 @@ static int see_remove_op(struct inode *dir, struct dentry *dentry)
 	struct see_op op;
 	int err;
 
+	err = see_change_enter(dir->i_sb);
+	if (err)
+		return err;
 	err = see_side_init(&side, dir, dentry);
 	if (!err)
 		err = see_may_rmdir(inode);
@@ -684,6 +703,7 @@ static int see_remove_op(struct inode *dir, struct dentry *dentry)
 	see_end(&op);
 out:
 	see_side_end(&side);
+	see_change_leave(dir->i_sb);
 	return err;
 }
 
@@ -917,10 +937,13 @@ static int see_rename_op(struct mnt_idmap *idmap, struct inode *old_dir,
 
 	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
 		return -EINVAL;
+	err = see_change_enter(old_dir->i_sb);
+	if (err)
+		return err;
 	/* directories grow by it, and need not shrink */
 	err = see_quota_check(see_layer(old_dir->i_sb), SEE_QUOTA_ROOM);
 	if (err)
-		return err;
+		goto out_gate;
 	err = see_side_init(&s, old_dir, old);
 	if (!err)
 		err = see_side_init(&t, new_dir, new);
@@ -998,6 +1021,8 @@ out_end:
 out:
 	see_side_end(&s);
 	see_side_end(&t);
+out_gate:
+	see_change_leave(old_dir->i_sb);
 	return err;
 }
 

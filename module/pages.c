@@ -20,11 +20,13 @@
 #include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/sched/signal.h>
 #include <linux/writeback.h>
 
 #include "blockmap.h"
 #include "compat_data.h"
 #include "data.h"
+#include "gate.h"
 #include "inode.h"
 #include "version.h"
 
@@ -595,6 +597,11 @@ static vm_fault_t see_page_mkwrite(struct vm_fault *vmf)
 
 	if (see_dead(inode))
 		return VM_FAULT_SIGBUS;
+	if (!see_change_try(inode->i_sb)) {
+		see_change_wait_short(inode->i_sb);
+		/* a fault of the kernel's would be tried again for ever */
+		return fatal_signal_pending(current) ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
+	}
 	sb_start_pagefault(inode->i_sb);
 	err = see_touch(file_dentry(file));
 	if (!err)
@@ -608,6 +615,7 @@ static vm_fault_t see_page_mkwrite(struct vm_fault *vmf)
 		ret = see_mkwrite_locked(vmf, see_part(inode), err);
 	}
 	sb_end_pagefault(inode->i_sb);
+	see_change_leave(inode->i_sb);
 	return ret;
 }
 

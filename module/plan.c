@@ -17,6 +17,7 @@
 #include <linux/slab.h>
 #include <linux/sort.h>
 
+#include "blockmap.h"
 #include "changes.h"
 #include "commit.h"
 #include "data.h"
@@ -677,7 +678,7 @@ static int see_tx_locks(struct see_tx *tx, struct see_changes *c)
 	struct see_inode *si;
 	int err = 0;
 
-	/* nobody uses the layer: the list stays */
+	/* the layer is closed to changes: the list stays */
 	list_for_each_entry(si, &c->layer->changed, changed) {
 		struct inode *inode = &si->vfs_inode;
 
@@ -691,6 +692,105 @@ static int see_tx_locks(struct see_tx *tx, struct see_changes *c)
 			break;
 	}
 	return err;
+}
+
+/* ---- those who live in the SEE meanwhile ---- */
+
+struct see_tx_users {
+	struct see_tx *tx;
+	struct see_changes *c;
+	char *buf;
+	int err;
+};
+
+/* told as a step that has nothing to do */
+static int see_tx_used(struct see_tx_users *u, struct inode *inode, struct inode *real)
+{
+	struct see_found f = { .path = "", .name = "", .object = inode };
+	struct dentry *alias = d_find_any_alias(inode);
+	struct see_tx_step *st;
+	char *path;
+
+	/* the name by which it was opened may not be one that it has */
+	path = alias ? dentry_path_raw(alias, u->buf, PATH_MAX) : NULL;
+	if (!IS_ERR_OR_NULL(path))
+		f.path = path + 1;
+	st = see_tx_add(u->tx, u->c->index, &f);
+	dput(alias);
+	if (IS_ERR(st))
+		return PTR_ERR(st);
+	if (real)
+		ihold(real);
+	st->src.inode = real;
+	st->busy = -ETXTBSY;
+	return 0;
+}
+
+/* of what was written to: all that has to be in the private tree is there */
+static int see_tx_clean(struct inode *inode)
+{
+	struct see_data *data = see_part(inode);
+
+	if (!mapping_tagged(inode->i_mapping, PAGECACHE_TAG_DIRTY) &&
+	    !see_test(inode, SEE_I_ATTRDIRTY) && !(data && READ_ONCE(data->dirty)))
+		return 0;
+	return see_data_sync(inode);
+}
+
+static bool see_tx_written(const struct inode *inode)
+{
+	return S_ISREG(inode->i_mode) && atomic_read(&inode->i_writecount) >
+					 atomic_read(&see_i(inode)->opening);
+}
+
+static void see_tx_user(struct inode *inode, void *arg)
+{
+	struct see_tx_users *u = arg;
+	bool closed = !(u->tx->flags & SEE_START_CHECK), nameless, used = false;
+	bool written = see_tx_written(inode);
+	struct inode *real;
+
+	if (u->err)
+		return;
+	if (see_test(inode, SEE_I_BORN)) {
+		real = d_inode(see_priv(inode));
+		nameless = !real->i_nlink || IS_DEADDIR(real);
+		/* a mapping has the private file open */
+		used = !nameless && (written || (S_ISREG(real->i_mode) &&
+						 inode_is_open_for_write(real)));
+	} else if (see_test(inode, SEE_I_CHANGED)) {
+		real = see_lower_inode(inode);
+		nameless = see_adrift(inode) || IS_DEADDIR(inode) ||
+			   (!S_ISDIR(inode->i_mode) && !see_nlink(inode, 0));
+		/* of what has no name, too: what it writes goes to the private tree */
+		used = written && (see_test(inode, SEE_I_ATTRS) ||
+				   see_test(inode, SEE_I_LOCK_POSIX) ||
+				   see_test(inode, SEE_I_LOCK_FLOCK));
+		if (closed && S_ISREG(inode->i_mode) && see_test(inode, SEE_I_ATTRS))
+			u->err = see_tx_clean(inode);
+	} else {
+		return;
+	}
+	if (closed)
+		assign_bit(SEE_I_NAMELESS, &see_i(inode)->flags, nameless);
+	if (!u->err && used)
+		u->err = see_tx_used(u, inode, real);
+}
+
+/*
+ * What cannot become the host's while it is used: it is open for writing, or
+ * mapped so.
+ */
+static int see_tx_users(struct see_tx *tx, struct see_changes *c)
+{
+	struct see_tx_users u = { .tx = tx, .c = c };
+
+	u.buf = kmalloc(PATH_MAX, GFP_KERNEL);
+	if (!u.buf)
+		return -ENOMEM;
+	see_each_inode(c->layer->sb, see_tx_user, &u);
+	kfree(u.buf);
+	return u.err;
 }
 
 /* the private tree lies elsewhere: nothing can be moved out of it */
@@ -719,8 +819,10 @@ int see_tx_plan(struct see_tx *tx)
 
 		c.layer = see_tx_sb(tx, c.index);
 		cursor = 0;
+		if (!(tx->flags & SEE_START_REVERT) && tx->layer[c.index].writable)
+			err = see_tx_users(tx, &c);
 		/* before the host is looked at, so that what they guard stays */
-		if (!(tx->flags & (SEE_START_REVERT | SEE_START_CHECK)))
+		if (!err && !(tx->flags & (SEE_START_REVERT | SEE_START_CHECK)))
 			err = see_tx_locks(tx, &c);
 		if (!err)
 			err = see_changes_walk(&c, &cursor);

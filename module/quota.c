@@ -346,7 +346,7 @@ void see_quota_made(struct inode *inode)
  * see_quota_evict - an object leaves memory
  * @inode: with its private object
  *
- * What has no name any more gives back what it occupied.  Else it stays
+ * What has no name any more, born or changed, gives back what it occupied.  Else it stays
  * counted, and the number has to be remembered if it may change while nobody
  * looks: what is given back later must be what was counted.
  */
@@ -357,15 +357,18 @@ void see_quota_evict(struct inode *inode)
 	struct inode *priv;
 	u64 cost;
 
-	if (!layer->quota || !dentry || !see_test(inode, SEE_I_BORN) ||
-	    !(inode->i_sb->s_flags & SB_ACTIVE))
+	if (!layer->quota || !(inode->i_sb->s_flags & SB_ACTIVE))
 		return;
-	priv = d_inode(dentry);
-	if (!priv->i_nlink) {
-		see_quota_charge(layer, -see_quota_xattrs(layer, dentry));
+	if (see_adrift(inode) || (dentry && see_test(inode, SEE_I_BORN) &&
+				  !d_inode(dentry)->i_nlink)) {
+		if (dentry)
+			see_quota_charge(layer, -see_quota_xattrs(layer, dentry));
 		see_set_cost(inode, 0, 0);
 		return;
 	}
+	if (!dentry || !see_test(inode, SEE_I_BORN))
+		return;
+	priv = d_inode(dentry);
 	see_quota_settle(inode);
 	cost = atomic64_read(&see_i(inode)->cost);
 	/* without memory for it, what is counted differs a little */

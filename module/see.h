@@ -33,9 +33,11 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/path.h>
+#include <linux/percpu-refcount.h>
 #include <linux/rbtree.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
@@ -100,6 +102,20 @@ struct see_shared {
 };
 
 /**
+ * struct see_gate - the doors of a layer; gate.c
+ * @changes: who changes something
+ * @looks: who looks at something
+ * @wait: who waits for one to open, or to be left by all
+ * @moving: a commit moves private names to the host
+ */
+struct see_gate {
+	struct percpu_ref changes;
+	struct percpu_ref looks;
+	wait_queue_head_t wait;
+	bool moving;
+};
+
+/**
  * struct see_layer - one mounted seefs superblock (sb->s_fs_info)
  * @lower: private, read-only, noatime clone of the host mount, and its root
  * @priv: private clone of the mount that holds the private tree, and its root
@@ -123,6 +139,8 @@ struct see_shared {
  *	       number; quota.c
  * @shared: of shared mappings of born files; born.c
  * @commands: commands are known, as far as they are; command.c
+ * @keeping: copies that @wq is to complete
+ * @gate: who may do what now; gate.c
  * @dead: aborted: everything is EIO
  * @samefs: lower and private tree are on one file system: inode numbers of
  *	    both can be shown side by side
@@ -148,6 +166,8 @@ struct see_layer {
 	atomic64_t used;
 	struct xarray unsettled;
 	struct see_shared shared;
+	atomic_t keeping;
+	struct see_gate gate;
 	bool samefs;
 	bool commands;
 	bool dead;
@@ -169,6 +189,7 @@ enum {
 	SEE_I_NOFOLLOW,		/* and it shall not say so */
 	SEE_I_LOCK_POSIX,	/* the SEE took a write lock by fcntl(2) */
 	SEE_I_LOCK_FLOCK,	/* the same by flock(2) */
+	SEE_I_NAMELESS,		/* when the last commit began: no name in the SEE */
 };
 
 /**
@@ -201,6 +222,9 @@ struct see_data;
  *	     i_lock before SEE_I_ATTRS; command.c
  * @parent: with @name, where the object was first changed, for the kept name
  * @links: names that the SEE made for this host object
+ * @writer: the task that writes data and is inside the gate, or NULL: what it
+ *	    does to attributes on the way is no change by itself; i_rwsem
+ * @opening: openers for writing that wait at the gate: they have it not open yet
  * @cost: bytes that the object counts; quota.c
  * @dpos: directories: the one alias, valid while i_dentry holds it
  * @changed: see_layer.changed
@@ -223,6 +247,8 @@ struct see_inode {
 	struct inode *parent;
 	char *name;
 	atomic_t links;
+	struct task_struct *writer;
+	atomic_t opening;
 	atomic64_t cost;
 	struct dentry *dpos;
 	struct list_head changed;
@@ -238,6 +264,7 @@ struct see_inode {
  */
 #define SEE_TOKEN_NEVER	(~0UL)		/* ask again */
 #define SEE_TOKEN_PRIV	(~0UL - 2)	/* the SEE's name: nothing to compare */
+#define SEE_TOKEN_REBOUND (~0UL - 4)	/* was the SEE's name until a commit */
 
 static inline struct see_inode *see_i(const struct inode *inode)
 {

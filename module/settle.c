@@ -11,7 +11,7 @@
  * Each record is replaced as a whole, and says either; none is written before the
  * host's file system is synced, by the daemon.
  *
- * Called by txctl.c at the end of a commit, while nobody uses the layers.
+ * Called by txctl.c at the end of a commit, while the layers are closed to changes.
  */
 #include <linux/cred.h>
 #include <linux/fs.h>
@@ -61,7 +61,7 @@ static void see_settle_objects(struct see_tx *tx, u32 index)
 	struct see_layer *layer = see_tx_sb(tx, index);
 	struct see_inode *si;
 
-	/* nobody uses the layer: the list stays */
+	/* the layer is closed to changes: the list stays */
 	list_for_each_entry(si, &layer->changed, changed) {
 		see_settle_object(tx, &si->vfs_inode);
 		cond_resched();

@@ -24,6 +24,7 @@
 
 #include "command.h"
 #include "data.h"
+#include "gate.h"
 #include "inode.h"
 #include "lookup.h"
 #include "lower.h"
@@ -63,6 +64,8 @@ static void see_free_inode(struct inode *inode)
 /* keep nothing of the host that nobody uses; what is dirty must stay */
 static int see_drop_inode(struct inode *inode)
 {
+	if (see_adrift(inode))
+		return 1;
 	if (see_test(inode, SEE_I_CHANGED) || see_test(inode, SEE_I_LISTED))
 		return inode_unhashed(inode);
 	return 1;
@@ -70,11 +73,22 @@ static int see_drop_inode(struct inode *inode)
 
 static int see_write_inode(struct inode *inode, struct writeback_control *wbc)
 {
-	if (see_test(inode, SEE_I_BORN) || !see_test(inode, SEE_I_ATTRS))
+	int err = 0;
+
+	/* what is dirty is not committed, so that there is nothing to be lost */
+	if (!see_look_try(inode->i_sb)) {
+		mark_inode_dirty_sync(inode);
 		return 0;
+	}
+	if (see_test(inode, SEE_I_BORN) || !see_test(inode, SEE_I_ATTRS))
+		goto out;
 	if (S_ISREG(inode->i_mode))
-		return see_data_write_inode(inode, wbc);
-	return see_persist(inode);
+		err = see_data_write_inode(inode, wbc);
+	else
+		err = see_persist(inode);
+out:
+	see_look_leave(inode->i_sb);
+	return err;
 }
 
 /* ---- superblock operations ---- */
@@ -96,8 +110,12 @@ static int see_sync_fs(struct super_block *sb, int wait)
 static int see_statfs(struct dentry *dentry, struct kstatfs *buf)
 {
 	struct see_layer *layer = see_layer(dentry->d_sb);
-	int err = vfs_statfs(&layer->priv, buf);
+	int err = see_look_enter(dentry->d_sb);
 
+	if (err)
+		return err;
+	err = vfs_statfs(&layer->priv, buf);
+	see_look_leave(dentry->d_sb);
 	if (!err) {
 		buf->f_type = SEE_SUPER_MAGIC;
 		buf->f_namelen = NAME_MAX;
@@ -120,7 +138,11 @@ static int see_show_options(struct seq_file *m, struct dentry *root)
 	return 0;
 }
 
-static void see_release_changed(struct see_layer *layer)
+/**
+ * see_release_changed - nothing is pinned any more
+ * @layer: without users, or with nobody inside the gate
+ */
+void see_release_changed(struct see_layer *layer)
 {
 	struct see_inode *si;
 
@@ -133,6 +155,7 @@ static void see_release_changed(struct see_layer *layer)
 		spin_unlock(&layer->lock);
 		if (!si)
 			break;
+		clear_bit(SEE_I_LISTED, &si->flags);
 		iput(&si->vfs_inode);
 	}
 }
@@ -157,6 +180,7 @@ static void see_free_layer(struct see_layer *layer)
 	if (layer->cred)
 		put_cred(layer->cred);
 	see_quota_detach(layer);
+	see_gate_free(layer);
 	xa_destroy(&layer->hidden);
 	xa_destroy(&layer->placed);
 	xa_destroy(&layer->cuts);
@@ -185,6 +209,7 @@ static const struct super_operations see_super_ops = {
 void see_shutdown(struct super_block *sb)
 {
 	WRITE_ONCE(see_layer(sb)->dead, true);
+	see_gate_wake(see_layer(sb));
 }
 
 /*
@@ -346,6 +371,9 @@ static int see_make_layer(struct fs_context *fc, struct see_params *params,
 	xa_init(&layer->cuts);
 	xa_init(&layer->unsettled);
 	layer->samefs = lower == priv;
+	err = see_gate_init(layer);
+	if (err)
+		goto out;
 	err = -ENOMEM;
 	layer->lowername = see_path_name(&params->lower);
 	layer->privname = see_path_name(&params->priv);

@@ -21,16 +21,19 @@
 #include <linux/see.h>
 #include <linux/sizes.h>
 #include <linux/uaccess.h>
+#include <linux/writeback.h>
 
 #include "command.h"
 #include "commit.h"
 #include "control.h"
+#include "gate.h"
 #include "lower.h"
 #include "queue.h"
+#include "rebind.h"
 #include "super.h"
 
-/* how long to wait for those who use the layers */
-#define SEE_CLOSE_TIME	(10 * HZ)
+/* how long to wait for those who use the layers, if nobody may */
+#define SEE_UNUSED_TIME	(10 * HZ)
 #define SEE_PLAN_MIN	SZ_8K
 #define SEE_PLAN_MAX	SZ_1M
 
@@ -141,9 +144,10 @@ static bool see_tx_alone(const struct see_tx *tx)
 	return true;
 }
 
-static int see_tx_close(const struct see_tx *tx, const struct see_req *req)
+/* changes are taken back only where nobody is who could see it */
+static int see_tx_unused(const struct see_tx *tx, const struct see_req *req)
 {
-	unsigned long end = jiffies + SEE_CLOSE_TIME;
+	unsigned long end = jiffies + SEE_UNUSED_TIME;
 
 	while (!see_tx_alone(tx)) {
 		/* who asked for it has gone, or who does it */
@@ -155,6 +159,45 @@ static int see_tx_close(const struct see_tx *tx, const struct see_req *req)
 		schedule_timeout_killable(HZ / 50 ?: 1);
 	}
 	return 0;
+}
+
+/* what the host dropped is completed, as far as it is known by now */
+static int see_tx_kept(struct see_layer *layer, const struct see_req *req)
+{
+	unsigned long end = jiffies + SEE_UNUSED_TIME;
+
+	while (atomic_read(&layer->keeping)) {
+		if (fatal_signal_pending(current) || READ_ONCE(req->dead))
+			return -EINTR;
+		if (time_after(jiffies, end))
+			return -EBUSY;
+		schedule_timeout_killable(HZ / 50 ?: 1);
+	}
+	return 0;
+}
+
+/* nobody changes anything any more, and all that was changed is written back */
+static int see_tx_close(struct see_tx *tx, const struct see_req *req)
+{
+	struct super_block *sb;
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; !err && i < tx->nlayers; i++) {
+		if (!tx->layer[i].writable)
+			continue;
+		sb = tx->layer[i].root.mnt->mnt_sb;
+		err = see_tx_kept(see_layer(sb), req);
+		if (!err)
+			err = see_gate_close(see_layer(sb), &req->dead);
+		if (err)
+			break;
+		tx->layer[i].closed = true;
+		down_read(&sb->s_umount);
+		sync_inodes_sb(sb);
+		up_read(&sb->s_umount);
+	}
+	return err;
 }
 
 /* where the caller of the request would change the directory of a layer */
@@ -254,7 +297,9 @@ static int see_start(struct see_env *env, struct see_req *req, struct see_commit
 		err = PTR_ERR(tx);
 		goto out;
 	}
-	if (!(s->flags & SEE_START_CHECK))
+	if (s->flags & SEE_START_REVERT)
+		err = see_tx_unused(tx, req);
+	else if (!(s->flags & SEE_START_CHECK))
 		err = see_tx_close(tx, req);
 	if (!err)
 		err = see_tx_plan(tx);
@@ -363,16 +408,57 @@ int see_dev_commit_step(struct file *file, void *arg)
 	return err;
 }
 
-/* the layers are not what the private trees are any more */
-static void see_env_reload(struct see_env *env)
+/* the layers are not what the private trees are any more: who uses them gets EIO */
+static void see_tx_unload(struct see_tx *tx, struct see_env *env, bool committed)
 {
 	unsigned int i;
 
+	/* those of the commit, should the SEE have let go of them meanwhile */
+	for (i = 0; i < tx->nlayers; i++) {
+		/* what was not committed, or not reverted, stays known */
+		if (!committed)
+			see_run_aside(see_command_save, tx->layer[i].root.mnt->mnt_sb);
+		see_shutdown(tx->layer[i].root.mnt->mnt_sb);
+	}
 	mutex_lock(&env->lock);
 	for (i = 0; i < env->nlayers; i++)
 		see_shutdown(env->layer[i].root.mnt->mnt_sb);
 	see_env_unload(env);
 	mutex_unlock(&env->lock);
+}
+
+static int see_tx_rebind(struct see_tx *tx, u32 layer, s32 fd)
+{
+	struct super_block *sb = tx->layer[layer].root.mnt->mnt_sb;
+	struct file *file = fget_raw(fd);
+	int err = -EINVAL;
+
+	if (!file)
+		return -EBADF;
+	if (d_is_dir(file->f_path.dentry) &&
+	    file->f_path.mnt->mnt_sb == see_layer(sb)->priv.mnt->mnt_sb)
+		err = see_rebind(sb, &file->f_path);
+	fput(file);
+	return err;
+}
+
+/* the trees are not what they were: see struct see_commit_end */
+static int see_tx_renew(struct see_tx *tx, struct see_env *env, u32 flags,
+			const s32 *trees)
+{
+	int err = 0;
+	u32 i;
+
+	/* a revert changed the private tree itself, and nobody uses it */
+	if (!see_tx_alone(tx) && !(tx->flags & SEE_START_REVERT)) {
+		for (i = 0; flags & SEE_END_COMMITTED && !err && i < tx->nlayers; i++)
+			if (tx->layer[i].closed)
+				err = see_tx_rebind(tx, i, trees[i]);
+		if (!err)
+			return 0;
+	}
+	see_tx_unload(tx, env, flags & SEE_END_COMMITTED);
+	return err;
 }
 
 /**
@@ -383,11 +469,16 @@ static void see_env_reload(struct see_env *env)
 int see_dev_commit_end(struct file *file, void *arg)
 {
 	struct see_commit_end *e = arg;
+	s32 trees[SEE_LAYERS_MAX];
 	struct see_tx *tx = NULL;
 	struct see_env *env;
 
-	if (!e->see || (e->flags & ~SEE_END_RELOAD) || e->reserved)
+	if (!e->see || (e->flags & ~(SEE_END_RELOAD | SEE_END_COMMITTED)) ||
+	    e->reserved || e->lost || e->ntrees > SEE_LAYERS_MAX)
 		return -EINVAL;
+	memset(trees, -1, sizeof(trees));
+	if (copy_from_user(trees, u64_to_user_ptr(e->trees), e->ntrees * sizeof(*trees)))
+		return -EFAULT;
 	env = see_env_find(e->see, "");
 	if (!env)
 		return -ENOENT;
@@ -395,17 +486,8 @@ int see_dev_commit_end(struct file *file, void *arg)
 	swap(tx, env->tx);
 	if (tx)
 		see_tx_settle(tx);
-	if (tx && (e->flags & SEE_END_RELOAD)) {
-		unsigned int i;
-
-		/* those of the commit, should the SEE have let go of them meanwhile */
-		for (i = 0; i < tx->nlayers; i++) {
-			/* what was not committed, or not reverted, stays known */
-			see_run_aside(see_command_save, tx->layer[i].root.mnt->mnt_sb);
-			see_shutdown(tx->layer[i].root.mnt->mnt_sb);
-		}
-		see_env_reload(env);
-	}
+	if (tx && e->flags)
+		e->lost = -see_tx_renew(tx, env, e->flags, trees);
 	mutex_unlock(&env->txlock);
 	see_env_put(env);
 	if (!tx)

@@ -619,6 +619,17 @@ out:
 	return 0;
 }
 
+static void see_data_drop(struct see_data *data)
+{
+	if (data->privf)
+		fput(data->privf);
+	data->privf = NULL;
+	if (data->mapf)
+		fput(data->mapf);
+	data->mapf = NULL;
+	see_data_clear(data);
+}
+
 /**
  * see_data_evict - forget the data of a file
  * @inode: from evict_inode, after truncate_inode_pages_final()
@@ -633,12 +644,27 @@ void see_data_evict(struct inode *inode)
 	si->rfile = NULL;
 	if (!data)
 		return;
-	if (data->privf)
-		fput(data->privf);
-	if (data->mapf)
-		fput(data->mapf);
-	see_data_free(data);
+	see_data_drop(data);
+	kfree(data);
 	si->data = NULL;
+}
+
+/**
+ * see_data_reset - all that is private was committed: the host has it
+ * @inode: a host file, clean, not changed any more
+ *
+ * Context: nobody is inside the gate; takes invalidate_lock, for fills.
+ */
+void see_data_reset(struct inode *inode)
+{
+	struct see_data *data = see_data_of(inode);
+
+	if (!data)
+		return;
+	filemap_invalidate_lock(inode->i_mapping);
+	see_data_drop(data);
+	invalidate_inode_pages2(inode->i_mapping);
+	filemap_invalidate_unlock(inode->i_mapping);
 }
 
 /**

@@ -358,7 +358,8 @@ struct see_commit_root {
  * @message: out: on failure
  *
  * Return: 0 if the daemon came to an outcome, else the host is as it was.
- * EBUSY: the SEE is in use; @report may list by whom.  EINVAL: @roots do not
+ * EBUSY: somebody in the SEE does not come to an end with a change, or there is
+ * another commit; @report may list its processes.  EINVAL: @roots do not
  * match the layers.  EOPNOTSUPP: the criterion.  EOWNERDEAD: the daemon died;
  * when it is started again, all of the commit is finished or taken back.
  */
@@ -596,8 +597,9 @@ struct see_forget {
  * @reserved: 0
  * @steps: out: number of steps
  *
- * Waits ten seconds at most until nobody but the daemon and the client's
- * descriptors holds a layer, and writes back what is dirty.
+ * Waits ten seconds at most until nobody changes anything in a layer, keeps changes
+ * out from then on, and writes back what is dirty.  With REVERT, until nobody but the
+ * daemon and the client's descriptors holds a layer.
  *
  * EBUSY: somebody does, or there is a commit already.  ENOENT: no such SEE, not
  * loaded, or the request has gone.  EINVAL: the caller's mounts do not match.
@@ -766,20 +768,34 @@ struct see_commit_step {
 /**
  * struct see_commit_end - SEE_IOC_COMMIT_END
  * @see: id of the SEE
- * @flags: SEE_END_RELOAD or 0
+ * @trees: array of __s32, by number of the layer: the empty directory that is its
+ *	   private tree from now on; -1 for a layer that is not writable
+ * @ntrees: of @trees
+ * @flags: SEE_END_*
+ * @lost: out: 0, or an errno: those who used the layers get EIO
  * @reserved: 0
  *
- * Write denials and locks end.  With RELOAD, which is needed once the private tree
- * is not what it was, the layers are given up; whoever opens the SEE next loads
- * them anew.  ENOENT: there is no commit.
+ * Write denials and locks end, and changes are possible again.
+ *
+ * Once a step was applied, RELOAD or COMMITTED is needed.  Layers that nobody uses
+ * are given up then; whoever opens the SEE next loads them anew.  Others go on: with
+ * RELOAD, when all was taken back, as they were; with COMMITTED as the host has them
+ * now, and with @trees.  Where that cannot be done, since somebody would not stop to
+ * look for ten seconds, a tree is missing, or for want of memory, @lost says so.
+ *
+ * ENOENT: there is no commit.
  */
 struct see_commit_end {
 	__u64 see;
+	__u64 trees;
+	__u32 ntrees;
 	__u32 flags;
+	__u32 lost;
 	__u32 reserved;
 };
 
-#define SEE_END_RELOAD		0x1
+#define SEE_END_RELOAD		0x1	/* what was applied was taken back */
+#define SEE_END_COMMITTED	0x2	/* there is a mark */
 
 /* on /dev/see, CAP_SYS_ADMIN in the initial user name space */
 #define SEE_IOC_ATTACH		_IO(SEE_IOC_MAGIC, 0x40)	/* EBUSY: there is one */

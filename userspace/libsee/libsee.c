@@ -416,11 +416,9 @@ int see_commit_step(int dev, uint64_t id, unsigned int step, unsigned int action
 	return ret;
 }
 
-int see_commit_end(int dev, uint64_t id, unsigned int flags)
+int see_commit_end(int dev, struct see_commit_end *end)
 {
-	struct see_commit_end e = { .see = id, .flags = flags };
-
-	return request(dev, SEE_IOC_COMMIT_END, &e);
+	return request(dev, SEE_IOC_COMMIT_END, end);
 }
 
 int see_name_valid(const char *name)

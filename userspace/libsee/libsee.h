@@ -80,7 +80,8 @@ int see_commit_plan(int dev, uint64_t id, const struct see_plan_fns *fns, void *
 /* @conflict: may be NULL; SEE_CONFLICT_* with -ESTALE */
 int see_commit_step(int dev, uint64_t id, unsigned int step, unsigned int action,
 		    unsigned int *conflict);
-int see_commit_end(int dev, uint64_t id, unsigned int flags);
+/* @end: in and out */
+int see_commit_end(int dev, struct see_commit_end *end);
 
 /* string SEE_TEXT_* of a step that was checked, as those that callbacks get are */
 const char *see_step_text(const struct see_step *step, unsigned int which);

@@ -91,12 +91,9 @@ static int make_undo(struct commit *c)
 static int busy(struct commit *c)
 {
 	(void)busy_processes(c->r.see, &c->report);
-	if (c->report.total)
-		return note_fail(c->note, EBUSY, "the SEE is in use by %u of its processes; end them first",
-				 c->report.total);
 	return note_fail(c->note, EBUSY,
-			 "the SEE is in use: it is mounted (seectl mount), somebody has it open, or "
-			 "another commit runs");
+			 "somebody in the SEE does not come to an end with what it changes, or another commit runs%s",
+			 c->report.total ? "; these are its processes" : "");
 }
 
 static int start(struct commit *c, unsigned int flags)
@@ -139,8 +136,15 @@ static bool refuses(const struct commit *c, const struct see_step *s)
 /* may it be done? the report says why not */
 static int judge(struct commit *c)
 {
-	int err = busy_steps(&c->r, &c->report);
+	bool busy = false;
+	int err;
 
+	for (size_t i = 0; i < c->r.plan.nsteps; i++)
+		busy |= c->r.plan.step[i].see->busy;
+	/* it is refused: those that are looked for must not have to wait for its end */
+	if (busy)
+		(void)recover_end_in_module(&c->r, 0);
+	err = busy_steps(&c->r, &c->report);
 	for (size_t i = 0; !err && i < c->r.plan.nsteps; i++) {
 		const struct plan_step *s = &c->r.plan.step[i];
 
@@ -261,7 +265,7 @@ static int take_back(struct commit *c, int err)
 				 "it failed (%s) and cannot be taken back now: %s; the SEE stays closed until "
 				 "seed is started again",
 				 strerror(-err), strerror(-bad));
-	(void)see_commit_end(c->r.dev, c->r.see, SEE_END_RELOAD);
+	(void)recover_end_in_module(&c->r, SEE_END_RELOAD);
 	/* the versions that the module recorded anew; without them they are conflicts */
 	(void)recover_sync(&c->r);
 	(void)recover_drop_undo(&c->r);
@@ -280,15 +284,14 @@ static int finish(struct commit *c)
 	c->outcome = SEE_OUTCOME_DONE;
 	err = fault("commit.after-mark", 0);
 	if (!err)
-		err = see_commit_end(c->r.dev, c->r.see, SEE_END_RELOAD);
-	if (!err)
-		err = fault("commit.after-end", 0);
-	if (!err)
 		err = recover_clean(&c->r);
 	if (err) {
 		say("SEE %ju: after its commit: %s; tried again when it is used",
 		    (uintmax_t)c->r.see, strerror(-err));
 		note_fail(c->note, 0, "committed, but not cleaned up: %s", strerror(-err));
+	} else if (c->r.eio) {
+		note_fail(c->note, 0, "committed, but those in the SEE get I/O errors: %s",
+			  c->r.eio == EBUSY ? "somebody would not stop to look" : strerror((int)c->r.eio));
 	} else if (c->r.keep.count) {
 		note_fail(c->note, 0, "%u displaced though the host had changed them: see "
 			  STATE_DIR "/" KEPT_NAME "/%ju/list", c->r.keep.count, (uintmax_t)c->r.see);
@@ -316,7 +319,7 @@ static int carry_out(struct commit *c)
 /* nothing was done: as before */
 static int give_up(struct commit *c, int err)
 {
-	(void)see_commit_end(c->r.dev, c->r.see, 0);
+	(void)recover_end_in_module(&c->r, 0);
 	(void)recover_drop_undo(&c->r);
 	c->outcome = SEE_OUTCOME_REFUSED;
 	return err;
@@ -353,7 +356,7 @@ static int check(struct commit *c)
 	err = read_plan(c);
 	if (!err)
 		err = judge(c);
-	(void)see_commit_end(c->r.dev, c->r.see, 0);
+	(void)recover_end_in_module(&c->r, 0);
 	c->outcome = c->report.total ? SEE_OUTCOME_REFUSED : SEE_OUTCOME_DONE;
 	return err;
 }

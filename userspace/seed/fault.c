@@ -19,9 +19,10 @@ static const char *const points[] = {
 	"commit.before-mark",
 	"commit.mark",
 	"commit.after-mark",
-	"commit.after-end",		/* the module has no commit any more */
+	"cleanup.after-end",		/* the module has no commit any more */
 	"commit.after-answer",
 	"cleanup.keep",			/* step NUMBER's pre-image is to be kept */
+	"cleanup.link",			/* what step NUMBER displaced is to lose a name */
 	"cleanup.tree",			/* the private tree of layer NUMBER goes */
 	"cleanup.between",		/* it has gone, there is no new one */
 	"cleanup.undo",			/* pre-images are to go */

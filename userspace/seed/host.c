@@ -224,34 +224,53 @@ static bool is_undo(struct recovery *r, const struct plan_step *s, const char *k
 	return fd >= 0 && !key_of(fd, found) && !strcmp(found, key);
 }
 
+/*
+ * Where what a step displaced is now: 1, and @dir and @name, which are of @e; 0 if it
+ * is not there any more, or the step displaces nothing.
+ */
+static int displaced(struct recovery *r, const struct plan_step *s, struct ends *e, int *dir,
+		     const char **name)
+{
+	bool exchange = s->see->kind == SEE_STEP_EXCHANGE;
+	int ret;
+
+	if (!exchange && (s->see->kind != SEE_STEP_RENAME ||
+			  !is_undo(r, s, step_text(s, SEE_TEXT_DST_DIR))))
+		return 0;
+	ret = open_ends(r, s, e);
+	if (ret)
+		return ret;
+	*dir = exchange ? e->src_dir : e->dst_dir;
+	*name = exchange ? e->src : e->dst;
+	ret = at(*dir, *name, step_text(s, exchange ? SEE_TEXT_OLD_KEY : SEE_TEXT_SRC_KEY));
+	return ret == -ENOENT ? 0 : ret;
+}
+
 int host_keep_old(struct recovery *r, const struct plan_step *s, const char *why)
 {
 	_cleanup_(close_ends) struct ends e = { .src_dir = -1, .dst_dir = -1 };
 	_cleanup_close_ int fd = -1;
-	int ret;
+	const char *name;
+	int dir, ret;
 
-	switch (s->see->kind) {
-	case SEE_STEP_MODIFY:
+	if (s->see->kind == SEE_STEP_MODIFY) {
 		fd = key_open(host_part(r, s), step_text(s, SEE_TEXT_OLD_KEY), O_PATH);
 		if (fd < 0)
 			return fd == -ESTALE ? 0 : fd;
 		return keep_object(&r->keep, s, fd, "", why);
-	case SEE_STEP_EXCHANGE:
-		ret = open_ends(r, s, &e);
-		if (!ret)
-			ret = at(e.src_dir, e.src, step_text(s, SEE_TEXT_OLD_KEY));
-		if (ret != 1)
-			return ret == -ENOENT ? 0 : ret;
-		return keep_entry(&r->keep, s, e.src_dir, e.src, host_part(r, s), why);
-	case SEE_STEP_RENAME:
-		if (!is_undo(r, s, step_text(s, SEE_TEXT_DST_DIR)))
-			return 0;
-		ret = open_ends(r, s, &e);
-		if (!ret)
-			ret = at(e.dst_dir, e.dst, step_text(s, SEE_TEXT_SRC_KEY));
-		if (ret != 1)
-			return ret == -ENOENT ? 0 : ret;
-		return keep_entry(&r->keep, s, e.dst_dir, e.dst, host_part(r, s), why);
 	}
-	return 0;
+	ret = displaced(r, s, &e, &dir, &name);
+	return ret == 1 ? keep_entry(&r->keep, s, dir, name, host_part(r, s), why) : ret;
+}
+
+void host_drop_link(struct recovery *r, const struct plan_step *s)
+{
+	_cleanup_(close_ends) struct ends e = { .src_dir = -1, .dst_dir = -1 };
+	const char *name;
+	struct stat st;
+	int dir;
+
+	if (displaced(r, s, &e, &dir, &name) == 1 && !fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) &&
+	    !S_ISDIR(st.st_mode) && st.st_nlink > 1)
+		(void)unlinkat(dir, name, 0);
 }

@@ -167,7 +167,7 @@ static int keep_displaced(struct recovery *r)
  * Which of both trees is there is not known after an interruption: the new one is
  * replaced, too, then.
  */
-static int renew_trees(struct recovery *r)
+static int renew_trees(struct recovery *r, int *trees)
 {
 	for (unsigned int i = 0; i < r->plan.nlayers; i++) {
 		const struct plan_layer *l = &r->plan.layer[i];
@@ -180,19 +180,67 @@ static int renew_trees(struct recovery *r)
 		if (!err)
 			err = fault("cleanup.between", l->index);
 		if (!err)
-			err = store_new_tree(l->base, l->part, l->index);
+			err = trees[l->index] = store_new_tree(l->base, l->part, l->index);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+static int end_in_module(struct recovery *r, unsigned int flags, const int *trees)
+{
+	struct see_commit_end end = {
+		.see = r->see, .flags = flags, .trees = (uintptr_t)trees,
+		.ntrees = trees ? SEE_LAYERS_MAX : 0,
+	};
+	int err = r->dev < 0 ? -ENOENT : see_commit_end(r->dev, &end);
+
+	r->eio = end.lost;
+	if (end.lost)
+		say("SEE %ju: it cannot go on in what was committed: %s; who uses it gets EIO",
+		    (uintmax_t)r->see, strerror((int)end.lost));
+	return err == -ENOENT ? 0 : err;
+}
+
+int recover_end_in_module(struct recovery *r, unsigned int flags)
+{
+	return end_in_module(r, flags, NULL);
+}
+
+/*
+ * Files that have other names, at once: when a name goes later, their change time
+ * moves, and what the SEE has done to them by then is in conflict.
+ */
+static int drop_displaced(struct recovery *r)
+{
+	for (size_t i = 0; i < r->plan.nsteps; i++) {
+		int err = fault("cleanup.link", i);
+
 		if (err)
 			return err;
+		host_drop_link(r, &r->plan.step[i]);
 	}
 	return 0;
 }
 
 int recover_clean(struct recovery *r)
 {
-	int err = keep_displaced(r);
+	int trees[SEE_LAYERS_MAX], err, bad;
 
+	memset(trees, -1, sizeof(trees));
+	err = keep_displaced(r);
 	if (!err)
-		err = renew_trees(r);
+		err = drop_displaced(r);
+	if (!err)
+		err = renew_trees(r, trees);
+	/* even if there is none: nobody may go on in one that was committed */
+	bad = end_in_module(r, SEE_END_COMMITTED, trees);
+	for (unsigned int i = 0; i < SEE_LAYERS_MAX; i++)
+		close_fd(&trees[i]);
+	if (!err)
+		err = bad;
+	if (!err)
+		err = fault("cleanup.after-end", 0);
 	if (!err)
 		err = fault("cleanup.undo", 0);
 	if (!err)
@@ -223,20 +271,11 @@ static int in_module(struct recovery *r, bool *has)
 	return 0;
 }
 
-static int end_in_module(struct recovery *r, bool has)
-{
-	int err = has ? see_commit_end(r->dev, r->see, SEE_END_RELOAD) : 0;
-
-	return err == -ENOENT ? 0 : err;
-}
-
 static int finish_marked(struct recovery *r)
 {
 	bool has;
 	int err = in_module(r, &has);
 
-	if (!err)
-		err = end_in_module(r, has);
 	if (!err)
 		err = recover_open(r);
 	if (!err)
@@ -261,8 +300,8 @@ static int take_back_unmarked(struct recovery *r)
 		err = journal_remove(r->dir);
 	if (!err)
 		err = fault("recover.after-remove", 0);
-	if (!err)
-		err = end_in_module(r, has);
+	if (!err && has)
+		err = recover_end_in_module(r, SEE_END_RELOAD);
 	if (err)
 		return err;
 	say("SEE %ju: its commit was interrupted; taken back%s", (uintmax_t)r->see,
@@ -281,8 +320,8 @@ static int drop_unjournaled(struct recovery *r, const struct meta *m)
 	bool has;
 	int err = in_module(r, &has);
 
-	if (!err)
-		err = end_in_module(r, has);
+	if (!err && has)
+		err = recover_end_in_module(r, SEE_END_RELOAD);
 	if (!err)
 		err = journal_remove(r->dir);
 	/* its file system may not be there now: what is left does no harm */

@@ -38,6 +38,7 @@ struct recover_ops {
  * @keep: what is kept
  * @lost: for each step, whether it was not taken back; NULL if none is
  * @torn: how many
+ * @eio: an errno if those who used the SEE get EIO
  * @tell: called for each of that, may be NULL
  * @data: for @tell
  */
@@ -50,6 +51,7 @@ struct recovery {
 	struct keeper keep;
 	bool *lost;
 	unsigned int torn;
+	unsigned int eio;
 	void (*tell)(const struct plan_step *s, unsigned int conflict, void *data);
 	void *data;
 };
@@ -64,8 +66,13 @@ void recover_end(struct recovery *r);
 
 /* take back all steps, and write it out; the journal is left */
 int recover_take_back(struct recovery *r, const struct recover_ops *ops);
-/* after the mark: keep what is to be kept, new private trees, remove the mark */
+/*
+ * after the mark: keep what is to be kept, new private trees, and let the SEE go on
+ * in them; remove the mark
+ */
 int recover_clean(struct recovery *r);
+/* the module's commit, if it has one, is over; @flags: SEE_END_*, 0: nothing was done */
+int recover_end_in_module(struct recovery *r, unsigned int flags);
 /* remove undo-INDEX of all layers of the plan */
 int recover_drop_undo(struct recovery *r);
 /* write out all file systems of the layers */
@@ -83,6 +90,8 @@ int host_dir(struct recovery *r, const struct plan_step *s, const char *key);
 int host_part(const struct recovery *r, const struct plan_step *s);
 /* what a step displaced, and is still where the step put it, is kept */
 int host_keep_old(struct recovery *r, const struct plan_step *s, const char *why);
+/* what a step displaced goes at once, if it is a file that has other names */
+void host_drop_link(struct recovery *r, const struct plan_step *s);
 /* restore.c: MODIFY */
 int restore_object(struct recovery *r, const struct plan_step *s, unsigned int *conflict);
 int restore_mtime(struct recovery *r, const struct plan_step *s);

@@ -96,6 +96,7 @@ int revert_run(int dev, const struct see_request *req, const struct meta *m,
 	       struct see_reply *reply, struct note *note)
 {
 	_cleanup_(paths_free) struct paths paths = {};
+	struct see_commit_end end = { .see = m->id };
 	uint64_t count = 0;
 	int err = read_paths(req, &paths, note);
 
@@ -104,7 +105,8 @@ int revert_run(int dev, const struct see_request *req, const struct meta *m,
 	if (err)
 		return err;
 	err = revert(dev, m, &paths, &count, note);
-	(void)see_commit_end(dev, m->id, count || (err && err != -ENOENT) ? SEE_END_RELOAD : 0);
+	end.flags = count || (err && err != -ENOENT) ? SEE_END_RELOAD : 0;
+	(void)see_commit_end(dev, &end);
 	reply->see = count;
 	return err;
 }

@@ -396,14 +396,9 @@ int store_make_undo(const struct plan_layer *l)
 int store_new_tree(const char *base, const char *part, unsigned int index)
 {
 	char name[16];
-	int fd;
 
 	snprintf(name, sizeof(name), "%u", index);
-	fd = make_empty(base, part, name);
-	if (fd < 0)
-		return fd;
-	close(fd);
-	return 0;
+	return make_empty(base, part, name);
 }
 
 static int make_tree(int base, const char *name, unsigned int index)
