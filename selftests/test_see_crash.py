@@ -248,7 +248,7 @@ def interrupted(fault, before, after, faults=()):
 
 BEFORE = ('commit.after-start', 'commit.prepare:3', 'commit.after-prepare', 'commit.journal',
           'commit.after-journal', 'commit.sync', 'commit.before-mark', 'commit.mark')
-AFTER = ('commit.after-mark', 'commit.after-end', 'cleanup.tree', 'cleanup.between', 'cleanup.undo',
+AFTER = ('commit.after-mark', 'cleanup.after-end', 'cleanup.tree', 'cleanup.between', 'cleanup.undo',
          'cleanup.before-remove', 'cleanup.after-remove')
 
 
