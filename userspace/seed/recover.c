@@ -339,18 +339,26 @@ static int journal_trouble(const struct recovery *r, const char *name, int err)
 	return err == -EBADMSG ? -EUCLEAN : err;
 }
 
+/* -ENOENT is that there was nothing to recover */
+static int of_a_commit(int err)
+{
+	return err == -ENOENT ? -ENODEV : err;
+}
+
 int recover_see(struct recovery *r, const struct meta *m)
 {
 	int err = journal_read(r->dir, JOURNAL_MARK, &r->plan);
 
 	if (!err)
-		return r->plan.see == r->see ? finish_marked(r) : journal_trouble(r, JOURNAL_MARK, -EBADMSG);
+		return r->plan.see == r->see ? of_a_commit(finish_marked(r)) :
+			journal_trouble(r, JOURNAL_MARK, -EBADMSG);
 	plan_free(&r->plan);
 	if (err != -ENOENT)
 		return journal_trouble(r, JOURNAL_MARK, err == -ENODATA ? -EBADMSG : err);
 	err = journal_read(r->dir, JOURNAL_NAME, &r->plan);
 	if (!err)
-		return r->plan.see == r->see ? take_back_unmarked(r) : journal_trouble(r, JOURNAL_NAME, -EBADMSG);
+		return r->plan.see == r->see ? of_a_commit(take_back_unmarked(r)) :
+			journal_trouble(r, JOURNAL_NAME, -EBADMSG);
 	plan_free(&r->plan);
 	/* one that was not complete was not acted upon */
 	if (err != -ENOENT && err != -ENODATA)
