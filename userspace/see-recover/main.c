@@ -13,6 +13,7 @@
 
 #include "fault.h"
 #include "recover.h"
+#include "root.h"
 #include "seed.h"
 
 struct run {
@@ -83,9 +84,62 @@ static void recover_one(uint64_t id, int dir, void *data)
 	meta_free(m);
 }
 
+static void find_journal(uint64_t id, int dir, void *data)
+{
+	bool *found = data;
+
+	(void)id;
+	if (!faccessat(dir, JOURNAL_NAME, F_OK, AT_SYMLINK_NOFOLLOW) ||
+	    !faccessat(dir, JOURNAL_MARK, F_OK, AT_SYMLINK_NOFOLLOW))
+		*found = true;
+}
+
+/* 0; -ENOENT: nobody ever made a SEE here */
+static int recover_all(void)
+{
+	struct run run = { .state = store_open_base(STATE_DIR) };
+	int err;
+
+	if (run.state == -ENOENT)
+		return run.state;
+	if (run.state < 0) {
+		say(STATE_DIR ": %s", run.state == -EPERM ?
+		    "not a directory of root's alone with trusted.see.store" : strerror(-run.state));
+		return run.state;
+	}
+	err = store_each(recover_one, &run);
+	close_fd(&run.state);
+	if (err)
+		say(STATE_DIR " cannot be read: %s", strerror(-err));
+	return err ? err : run.failed ? -EIO : 0;
+}
+
+/* in an initramfs: nothing is touched unless there is something to do */
+static int recover_in(const char *dir)
+{
+	struct root root = {};
+	bool found = false;
+	int err = root_enter(dir);
+
+	if (err) {
+		say("%s: %s", dir, strerror(-err));
+		return err;
+	}
+	/* a store that cannot be read has its say when the machine is up */
+	(void)store_each(find_journal, &found);
+	if (!found)
+		return 0;
+	err = root_make_writable(&root);
+	if (err)
+		say("%s: %s", dir, strerror(-err));
+	else
+		err = recover_all();
+	root_restore(&root);
+	return err;
+}
+
 int main(int argc, char **argv)
 {
-	struct run run = { .state = -1 };
 	int err;
 
 	if (argc == 2 && !strcmp(argv[1], "--version")) {
@@ -96,24 +150,13 @@ int main(int argc, char **argv)
 		fault_list();
 		return 0;
 	}
-	if (argc != 1) {
-		fputs("usage: see-recover [--version]\n"
-		      "Finishes or takes back commits of SEEs that a power cut interrupted.\n", stderr);
+	if (argc != 1 && (argc != 3 || strcmp(argv[1], "--root"))) {
+		fputs("usage: see-recover [--version | --root MOUNTPOINT]\n"
+		      "Finishes or takes back commits of SEEs that a power cut interrupted; with --root,\n"
+		      "those of the root file system that is mounted there, maybe read-only.\n", stderr);
 		return argc == 2 && !strcmp(argv[1], "--help") ? 0 : EXIT_FAILURE;
 	}
 	umask(077);
-	run.state = store_open_base(STATE_DIR);
-	/* nobody ever made a SEE here */
-	if (run.state == -ENOENT)
-		return 0;
-	if (run.state < 0) {
-		say(STATE_DIR ": %s", run.state == -EPERM ?
-		    "not a directory of root's alone with trusted.see.store" : strerror(-run.state));
-		return EXIT_FAILURE;
-	}
-	err = store_each(recover_one, &run);
-	close_fd(&run.state);
-	if (err)
-		say(STATE_DIR " cannot be read: %s", strerror(-err));
-	return err || run.failed ? EXIT_FAILURE : 0;
+	err = argc == 3 ? recover_in(argv[2]) : recover_all();
+	return err && err != -ENOENT ? EXIT_FAILURE : 0;
 }
