@@ -13,6 +13,9 @@ random seed, and SEE_SEED=N repeats that one.
 
 SEE_CRASH_ALL=1 has it killed after each step, not after every third; SEE_KILLS=10 is
 the number of random moments.
+
+Last, the root file system: an initramfs that Debian's mkinitramfs makes, and in it the
+boot script on a disk with an interrupted commit.
 """
 import random
 
@@ -513,6 +516,222 @@ def killed_at_any_moment(h, part):
                 eq([n for n in in_conflict() if n.split('/')[0] not in ('tree', 'linked')], [],
                    f'{what}: in conflict')
     ok(interrupted, f'SEE_SEED={SEED}: each commit was answered before seed was killed')
+
+
+# ---- the root file system, in an initramfs ---------------------------------------
+
+INITRAMFS, BOOT_SCRIPT = '/root/initramfs', '/scripts/local-bottom/see-recover'
+INSTALLED, TOOLS = f'{os.environ["ALCATRAZ"]}/installed', '/usr/share/initramfs-tools'
+TOOL = '/usr/sbin/see-recover'
+LATER = 'see-recover: not all is done; see-recover.service tries again\n'
+
+
+def initramfs(h):
+    """Of a machine on which Alcatraz is installed, unpacked; made once, since it takes long.
+
+    The distribution's hooks take most of that: of them, only the one that brings a shell.
+    """
+    if os.path.exists(INITRAMFS):
+        return
+    t, tools = h.tree, h.path('tools')
+    for name in ('conf/conf.d', 'conf/hooks', 'conf/scripts/local-bottom', 'tmp'):
+        t.makedirs(name)
+    t.write('conf/initramfs.conf', 'MODULES=list\nBUSYBOX=n\nCOMPRESS=gzip\nCOMPRESSLEVEL=1\n')
+    t.write('conf/modules', '')
+    run('cp', '-r', TOOLS, tools)
+    for name in set(t.ls('tools/hooks')) - {'klibc-utils'}:
+        t.unlink(f'tools/hooks/{name}')
+    run('cp', '-r', f'{INSTALLED}{TOOLS}/.', tools)
+    run('cp', INSTALLED + TOOL, TOOL)
+    kernel = sorted(os.listdir('/lib/modules'))[0]
+    # the guest's kernels are unpacked, not installed
+    config = f'/boot/config-{kernel}'
+    with open(config, 'x') as f:
+        f.write('CONFIG_RD_GZIP=y\n')
+    try:
+        run('unshare', '-m', 'sh', '-ec', f'mount --bind {tools} {TOOLS}; TMPDIR={h.path("tmp")} '
+            f'mkinitramfs -k -d {h.path("conf")} -o {h.path("initrd")} {kernel}')
+    finally:
+        os.unlink(config)
+        os.unlink(TOOL)
+    made, = (name for name in t.ls('tmp') if os.path.isdir(h.path(f'tmp/{name}')))
+    made = h.path(f'tmp/{made}')
+    with open(os.path.dirname(made + BOOT_SCRIPT) + '/ORDER') as f:
+        ok(f'{BOOT_SCRIPT} "$@"\n' in f.readlines(), 'init does not run the script')
+    # which init makes
+    for name in ('dev', 'proc', 'root'):
+        os.mkdir(f'{made}/{name}')
+    os.rename(made, INITRAMFS)
+
+
+def disk():
+    with open(COPY, 'rb') as f:
+        return f.read()
+
+
+@contextlib.contextmanager
+def on_copy():
+    run('mount', '-o', 'loop', COPY, OTHER_MNT)
+    try:
+        yield Tree(OTHER_MNT)
+    finally:
+        run('umount', OTHER_MNT)
+
+
+def make_root():
+    """The disk as it is now as that of a root file system; its own see-recover is of no use."""
+    # all that was applied, so that there is something to take back
+    run('sync', '-f', MNT)
+    copy_disk()
+    with on_copy() as t:
+        for name in ('var/lib', 'usr/sbin', 'proc', 'dev', f'{MNT[1:]}/far'):
+            t.makedirs(name)
+        t.rename('state', STORE[1:])
+        t.write('usr/sbin/see-recover', '#!/bin/false\n', mode=0o755)
+
+
+class Boot:
+    """What came of the script: what it said, the trees of data and store, mounts as before."""
+
+    def __init__(self, mode='ro'):
+        before = disk()
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if not pid:
+            try:
+                os.close(reader)
+                answer = self.child(mode)
+            except BaseException:
+                answer = traceback.format_exc()
+            with os.fdopen(writer, 'wb') as f:
+                pickle.dump(answer, f)
+            os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader, 'rb') as f:
+            answer = pickle.load(f)
+        os.waitpid(pid, 0)
+        if isinstance(answer, str):
+            fail(f'in the initramfs: {answer}')
+        status, self.said, log, mounts, mounts_after, self.data, self.store = answer
+        eq((status, log), (0, self.said), f'exit status and log, where {self.said} was said')
+        eq(mounts_after, mounts, 'mounts')
+        ok(f' /root ext4 {mode},' in mounts, f'{mounts}')
+        self.written = disk() != before
+
+    def child(self, mode):
+        root = f'{INITRAMFS}/root'
+        call('unshare', 0x20000)
+        run('mount', '--make-rprivate', '/')
+        run('mount', '--bind', INITRAMFS, INITRAMFS)
+        run('mount', '-t', 'proc', 'proc', f'{INITRAMFS}/proc')
+        run('mount', '-t', 'tmpfs', 'tmpfs', f'{INITRAMFS}/run')
+        run('mount', '--bind', '/dev', f'{INITRAMFS}/dev')
+        # -o loop,ro would make it a disk that nobody can write to
+        device = run('losetup', '-f', '--show', COPY).strip()
+        run('mount', '-o', f'{mode},nodev,noatime', device, root)
+        mounts = run('chroot', INITRAMFS, 'cat', '/proc/mounts')
+        done = subprocess.run(['chroot', INITRAMFS, BOOT_SCRIPT], text=True,
+                              env={'rootmnt': '/root', 'PATH': '/sbin:/usr/sbin:/bin:/usr/bin'},
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
+        mounts_after = run('chroot', INITRAMFS, 'cat', '/proc/mounts')
+        log = ''
+        if os.path.exists(f'{INITRAMFS}/run/initramfs'):
+            with open(f'{INITRAMFS}/run/initramfs/see-recover.log') as f:
+                log = f.read()
+        store = fingerprint(f'{root}{STORE}', SAME_AFTER) if os.path.exists(f'{root}{STORE}') else {}
+        answer = (done.returncode, done.stdout, log, mounts, mounts_after,
+                  tree_of(f'{root}/data'), store)
+        run('umount', root)
+        run('losetup', '-d', device)
+        return answer
+
+
+def nothing_to_do(what):
+    boot = Boot()
+    eq((boot.said, boot.written), ('', False), f'{what}: said, and the disk written to')
+    return boot
+
+
+def logged():
+    return run('dmesg').count('see-recover: commits were interrupted')
+
+
+@test()
+def in_initramfs(h):
+    "a commit on the root file system is finished before anybody else writes to it"
+    initramfs(h)
+    for fault, mode, says in (
+            ('commit.sync', 'ro', 'SEE 1: its commit was interrupted; taken back\n'),
+            ('commit.after-mark', 'rw', 'SEE 1: its commit was complete; cleaned up\n')):
+        with machine():
+            before = tree_of(DATA)
+            make_changes()
+            commit(fault)
+            now = tree_of(DATA)
+            ok(now != before, f'{fault}: nothing was committed')
+            want = now if fault == 'commit.after-mark' else before
+            make_root()
+            count = logged()
+            boot = Boot(mode)
+            eq((boot.said, boot.written), (says, True), fault)
+            same_tree(boot.data, want, f'{fault}: the root file system')
+            eq([n for n in boot.store if 'journal' in n or 'committed' in n], [], 'journals')
+            eq(logged() - count, 1, f'{fault}: in the log of the kernel')
+            run('systemctl', 'start', 'seed')
+            if mode == 'ro':
+                run('fsck.ext4', '-f', '-n', COPY)
+                same_tree(nothing_to_do('once more').data, want, f'{fault}: once more')
+
+
+@test()
+def left_by_initramfs(h):
+    "what cannot be finished there, or is nothing to finish, is left as it is; the boot goes on"
+    if not os.environ.get('SEE_CRASH_ALL'):
+        raise Skip('takes long: only with SEE_CRASH_ALL=1')
+    initramfs(h)
+    with machine():
+        run('truncate', '-s', '16M', h.path('far.img'))
+        run('mkfs.ext4', '-q', h.path('far.img'))
+        before = tree_of(DATA)
+        for where in (f'{MNT}/far', h.path('far')):
+            os.mkdir(where)
+        run('mount', '-o', 'loop', h.path('far.img'), h.path('far'))
+        run('mount', '--bind', h.path('far'), f'{MNT}/far')
+        try:
+            seectl('create', '--over', DATA, '--over', f'{MNT}/far', 'x')
+            seectl('run', 'x', '--keep', '--', 'sh', '-c', SCRIPT + 'echo far >../far/new')
+            commit('commit.sync')
+            make_root()
+            # nor is it on a live machine, whatever is asked for
+            run('umount', '-l', f'{MNT}/far')
+            run('systemctl', 'start', 'seed')
+            ok(seectl('abort', 'x', status=None).status, 'aborted with half a commit on the host')
+            ok(os.path.exists(f'{STORE}/1/journal'), 'the journal is gone')
+            run('mount', '--bind', h.path('far'), f'{MNT}/far')
+        finally:
+            run('systemctl', 'start', 'seed')
+            seectl('abort', 'x')
+            run('umount', '-l', f'{MNT}/far')
+            run('umount', '-l', h.path('far'))
+        same_tree(tree_of(DATA), before, 'the host, in the end')
+        # another file system, which nobody has mounted yet
+        first = Boot()
+        ok(f'{MNT}/far/.see/1-' in first.said and 'mount its file system\n' in first.said and
+           first.said.endswith(LATER), first.said)
+        ok('./1/journal' in first.store, f'{first.store.keys()}')
+        ok('./new' in first.data, 'what was committed to the root file system was taken back')
+        with on_copy() as t:
+            t.pwrite(f'{STORE[1:]}/1/journal', b'?', 100)
+        second = Boot()
+        eq(second.said, 'SEE 1: /var/lib/see/1/journal is damaged; see Documentation/journal.rst '
+           'before you remove it\nSEE 1: an interrupted commit cannot be finished: '
+           f'{os.strerror(errno.EUCLEAN)}; seed tries again when it starts\n{LATER}', 'damaged')
+        ok('./1/journal' in second.store, f'{second.store.keys()}')
+        same_tree(second.data, first.data, 'damaged: the root file system')
+        with on_copy() as t:
+            t.rmtree(STORE[1:])
+        nothing_to_do('no store')
 
 
 main()
