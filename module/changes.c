@@ -474,6 +474,27 @@ static int see_dir_changes(struct see_changes *c, struct inode *dir, u64 *id)
 	return 0;
 }
 
+static struct inode *see_find_on_host(struct see_layer *layer, struct inode *inode,
+				      char *name)
+{
+	struct dentry *alias = see_shown_alias(layer, see_lower_inode(inode)), *parent;
+	struct inode *dir = ERR_PTR(-ESTALE);
+	struct name_snapshot snap;
+
+	if (!alias)
+		return dir;
+	parent = dget_parent(alias);
+	if (is_subdir(parent, layer->lower.dentry)) {
+		take_dentry_name_snapshot(&snap, alias);
+		strscpy(name, (const char *)snap.name.name, NAME_MAX + 1);
+		release_dentry_name_snapshot(&snap);
+		dir = see_iget(layer->sb, parent, NULL);
+	}
+	dput(parent);
+	dput(alias);
+	return dir;
+}
+
 /* where a file is in the SEE, or was when it was changed; referenced */
 static struct inode *see_find_place(struct see_changes *c, struct inode *inode,
 				    char *name)
@@ -490,6 +511,9 @@ static struct inode *see_find_place(struct see_changes *c, struct inode *inode,
 		dir = si->parent;
 		ihold(dir);
 	}
+	/* no name was in memory when it was changed */
+	if (IS_ERR(dir))
+		dir = see_find_on_host(c->layer, inode, name);
 	return dir;
 }
 

@@ -119,8 +119,14 @@ static int see_hold_one(struct inode *inode, struct inode *parent,
 	return 0;
 }
 
-/* some name of a host object that does not lead into a store */
-static struct dentry *see_shown_alias(struct see_layer *layer, struct inode *inode)
+/**
+ * see_shown_alias - a name in memory of a host object, which is in no store
+ * @layer: the layer
+ * @inode: host inode, or NULL
+ *
+ * Return: a referenced dentry, or NULL.
+ */
+struct dentry *see_shown_alias(struct see_layer *layer, struct inode *inode)
 {
 	struct dentry *alias = inode ? d_find_alias(inode) : NULL;
 	struct dentry *d = alias ? dget_parent(alias) : NULL, *up;

@@ -64,6 +64,7 @@ int see_box(struct inode *inode);
 int see_dir_prepare(struct inode *dir);
 int see_sub(struct inode *dir, int which, struct dentry **sub);
 void see_come_back(struct inode *inode);
+struct dentry *see_shown_alias(struct see_layer *layer, struct inode *inode);
 int see_keep(struct inode *inode);
 
 /* had a commit no name for it, so that it is nobody's but its users'? */

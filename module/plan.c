@@ -704,7 +704,8 @@ struct see_tx_users {
 };
 
 /* told as a step that has nothing to do */
-static int see_tx_used(struct see_tx_users *u, struct inode *inode, struct inode *real)
+static int see_tx_used(struct see_tx_users *u, struct inode *inode, struct inode *real,
+		       int busy)
 {
 	struct see_found f = { .path = "", .name = "", .object = inode };
 	struct dentry *alias = d_find_any_alias(inode);
@@ -722,7 +723,7 @@ static int see_tx_used(struct see_tx_users *u, struct inode *inode, struct inode
 	if (real)
 		ihold(real);
 	st->src.inode = real;
-	st->busy = -ETXTBSY;
+	st->busy = busy;
 	return 0;
 }
 
@@ -741,6 +742,20 @@ static bool see_tx_written(const struct inode *inode)
 {
 	return S_ISREG(inode->i_mode) && atomic_read(&inode->i_writecount) >
 					 atomic_read(&see_i(inode)->opening);
+}
+
+/* is it a change that no list has, since nobody knows a name of it now? */
+static bool see_tx_lost(struct see_layer *layer, struct inode *inode)
+{
+	struct see_inode *si = see_i(inode);
+	struct dentry *alias;
+
+	if (!S_ISREG(inode->i_mode) || !see_test(inode, SEE_I_ATTRS) || see_gone(inode) ||
+	    si->parent || atomic_read(&si->links) || see_test(inode, SEE_I_FOLLOWED))
+		return false;
+	alias = see_shown_alias(layer, see_lower_inode(inode));
+	dput(alias);
+	return !alias;
 }
 
 static void see_tx_user(struct inode *inode, void *arg)
@@ -774,7 +789,10 @@ static void see_tx_user(struct inode *inode, void *arg)
 	if (closed)
 		assign_bit(SEE_I_NAMELESS, &see_i(inode)->flags, nameless);
 	if (!u->err && used)
-		u->err = see_tx_used(u, inode, real);
+		u->err = see_tx_used(u, inode, real, -ETXTBSY);
+	else if (!u->err && !nameless && !see_test(inode, SEE_I_BORN) &&
+		 see_tx_lost(u->c->layer, inode))
+		u->err = see_tx_used(u, inode, real, -ESTALE);
 }
 
 /*

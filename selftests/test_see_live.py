@@ -212,6 +212,33 @@ def old_descriptors(h):
 
 
 @test()
+def the_other_name(h):
+    "of a file whose first one the host took away: nothing is lost, it is known or asked for"
+    h.tree.write('a', 'host\n')
+    h.tree.link('a', 'b')
+    drop_caches()
+    seectl('create', 'x')
+    with view(h) as see:
+        with see.opened('a', os.O_RDWR | os.O_APPEND) as fd:
+            h.tree.unlink('a')
+            drop_caches()
+            os.write(fd, b'SEE\n')
+        see.write('other', '')
+        got = seectl('commit', 'x', *WRITES, status=None)
+        if got.status:
+            found = problems('x', *WRITES)
+            ok({p['why'] for p in found} <= {'busy', 'conflict'}, f'{found}')
+            see.holds('b', 'host\nSEE\n')
+            ok(h.path('b') in changes('x'), 'it is listed under the name that it has')
+            # the host changed it, by taking the name away
+            seectl('commit', 'x', *FORCE)
+        see.holds('b', 'host\nSEE\n')
+        h.tree.holds('b', 'host\nSEE\n')
+    committed(h)
+    seectl('abort', 'x')
+
+
+@test()
 def another_name(h):
     "has what is mapped for writing, and it was forgotten: busy all the same"
     seectl('create', 'x')

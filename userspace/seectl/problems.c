@@ -241,7 +241,7 @@ static const char *use_word(const struct problem *p)
 	case 0:
 		return "uses it";
 	case ETXTBSY:
-		return "has it open for writing on the host";
+		return "has it open for writing";
 	case EAGAIN:
 		return "has a lock on it on the host, as the SEE had";
 	}
@@ -256,6 +256,8 @@ static void print_user(FILE *out, const struct problem *p)
 		fprintf(out, "process %u %s", p->pid, use_word(p));
 	else if (p->error == EBUSY && p->path)
 		fputs("something is mounted on it on the host", out);
+	else if (p->error == ESTALE && p->path)
+		fputs("it has another name on the host now; look at that in the SEE", out);
 	else
 		fprintf(out, "somebody %s", use_word(p));
 }
