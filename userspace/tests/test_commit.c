@@ -159,8 +159,8 @@ static void text(void)
 		"busy     /a: something is mounted on it on the host\n"
 		"conflict /a/\\033[2J: the host has something else there; now a file, 0644 1:2, 40 bytes, of 1970-01-02 00:00:00\n"
 		"conflict /a-b: the host removed it\n"
-		"busy     /b: somebody has it open for writing on the host\n"
-		"busy     /b: process 8 has it open for writing on the host\n"
+		"busy     /b: somebody has it open for writing\n"
+		"busy     /b: process 8 has it open for writing\n"
 		"failed   /z: No space left on device\n"
 		"torn     /\\377: could not be taken back: the host changed it, too\n";
 	_cleanup_(problems_free) struct problems list = {};
