@@ -335,30 +335,14 @@ struct see_back_tree {
 };
 
 static int see_swap_locked(struct see_tx *tx, struct see_tx_step *st,
-			   const struct see_swap *s, struct dentry *trap,
-			   struct inode **delegated)
+			   const struct see_swap *s, struct renamedata *rd)
 {
 	bool watched = see_tx_watched(st), denied = false;
 	struct see_quiet srcver, dstver;
-	struct renamedata rd = {
-		.old_dir = d_inode(s->from),
-		.new_dir = d_inode(s->to),
-		.delegated_inode = delegated,
-		.flags = s->displaced ? RENAME_EXCHANGE : RENAME_NOREPLACE,
-	};
-	struct dentry *src, *dst;
+	struct dentry *src = rd->old_dentry, *dst = rd->new_dentry;
 	int err, ignored = 0;
 
-	see_rename_idmaps(&rd);
-	src = lookup_one_len(s->old, s->from, strlen(s->old));
-	if (IS_ERR(src))
-		return PTR_ERR(src);
-	dst = lookup_one_len(s->new, s->to, strlen(s->new));
-	if (IS_ERR(dst)) {
-		err = PTR_ERR(dst);
-		goto out_src;
-	}
-	err = src == trap || dst == trap ? -EINVAL : see_swap_check(st, s, src, dst);
+	err = see_swap_check(st, s, src, dst);
 	if (!err && !s->back)
 		err = see_tx_admit(tx, st, s, src, dst);
 	if (!err && watched) {
@@ -369,16 +353,15 @@ static int see_swap_locked(struct see_tx *tx, struct see_tx_step *st,
 			err = see_tx_left(tx, st, src);
 	}
 	if (err)
-		goto out_dst;
+		goto out_allow;
 	see_tx_quiet(tx, st, src, &srcver);
 	see_tx_quiet(tx, st, dst, &dstver);
-	rd.old_dentry = src;
-	rd.new_dentry = dst;
-	err = vfs_rename(&rd);
+	rd->flags = s->displaced ? RENAME_EXCHANGE : RENAME_NOREPLACE;
+	err = vfs_rename(rd);
 	if (err) {
 		see_tx_loud(&srcver);
 		see_tx_loud(&dstver);
-		goto out_dst;
+		goto out_allow;
 	}
 	if (!s->back && see_tx_is_born_dir(st))
 		st->when = inode_get_ctime(s->moved);
@@ -387,12 +370,9 @@ static int see_swap_locked(struct see_tx *tx, struct see_tx_step *st,
 	see_tx_quiet_end(tx, st, src, &srcver);
 	if (s->displaced)
 		see_tx_quiet_end(tx, st, dst, &dstver);
-out_dst:
+out_allow:
 	if (denied)
 		see_tx_undeny(s->moved);
-	dput(dst);
-out_src:
-	dput(src);
 	return err;
 }
 
@@ -401,9 +381,9 @@ static int see_swap(struct see_tx *tx, struct see_tx_step *st, struct see_swap *
 	/* the caller's mount may have become read-only when it is taken back */
 	struct vfsmount *mnt = s->back ? see_tx_sb(tx, st->layer)->priv.mnt :
 					 tx->layer[st->layer].caller.mnt;
-	struct inode *delegated = NULL;
+	struct see_delegated delegated = { };
 	char buf[SEE_WORK_NAME];
-	struct dentry *trap;
+	struct qstr old, new;
 	bool again;
 	int err;
 
@@ -412,19 +392,26 @@ static int see_swap(struct see_tx *tx, struct see_tx_step *st, struct see_swap *
 		err = mnt_want_write(mnt);
 	if (err)
 		return err;
+	old = (struct qstr)QSTR_INIT(s->old, strlen(s->old));
+	new = (struct qstr)QSTR_INIT(s->new, strlen(s->new));
 	do {
-		trap = lock_rename(s->from, s->to);
-		if (IS_ERR(trap)) {
-			err = PTR_ERR(trap);
-			break;
+		struct renamedata rd = { };
+
+		err = see_start_renaming(&rd, s->from, &old, s->to, &new);
+		if (err == -ENOENT) {
+			st->conflict |= SEE_CONFLICT_GONE;
+			err = -ESTALE;
 		}
-		err = see_swap_locked(tx, st, s, trap, &delegated);
-		unlock_rename(s->from, s->to);
+		if (err)
+			break;
+		see_rename_delegated(&rd, &delegated);
+		err = see_swap_locked(tx, st, s, &rd);
+		see_end_renaming(&rd, s->from, s->to);
 		if (err && !s->back)
 			see_tx_allow(st);
-		again = delegated;
+		again = see_is_delegated(&delegated);
 		if (again)
-			err = break_deleg_wait(&delegated);
+			err = see_break_deleg_wait(&delegated);
 	} while (again && !err);
 	mnt_drop_write(mnt);
 	return err;
@@ -491,17 +478,20 @@ static int see_apply_rmdir(struct see_tx *tx, struct see_tx_step *st)
 {
 	struct vfsmount *mnt = tx->layer[st->layer].caller.mnt;
 	struct dentry *dir = see_tx_dir(tx, &st->dst), *dentry;
-	struct inode *inode = d_inode(dir);
+	struct qstr name = QSTR_INIT(st->dst.name, strlen(st->dst.name));
 	int err;
 
 	err = mnt_want_write(mnt);
 	if (err)
 		return err;
-	inode_lock_nested(inode, I_MUTEX_PARENT);
-	dentry = lookup_one_len(st->dst.name, dir, strlen(st->dst.name));
+	dentry = see_start_removing(dir, &name);
 	if (IS_ERR(dentry)) {
 		err = PTR_ERR(dentry);
-		goto out_unlock;
+		if (err == -ENOENT) {
+			st->conflict |= SEE_CONFLICT_NAME;
+			err = -ESTALE;
+		}
+		goto out_write;
 	}
 	if (d_inode(dentry) != st->dst.inode || !see_tx_inside(tx, st, dir)) {
 		st->conflict |= SEE_CONFLICT_NAME;
@@ -516,15 +506,14 @@ static int see_apply_rmdir(struct see_tx *tx, struct see_tx_step *st)
 		err = xa_reserve(&tx->again, (unsigned long)st->dst.inode,
 				 GFP_KERNEL_ACCOUNT);
 	if (!err)
-		err = vfs_rmdir(see_nop_idmap, inode, dentry);
+		err = see_vfs_rmdir(dir, dentry);
 	/* the host made something in it */
 	if (err == -ENOTEMPTY) {
 		st->conflict |= SEE_CONFLICT_CHANGED;
 		err = -ESTALE;
 	}
-	dput(dentry);
-out_unlock:
-	inode_unlock(inode);
+	see_end_removing(dir, dentry);
+out_write:
 	mnt_drop_write(mnt);
 	return err;
 }

@@ -319,7 +319,7 @@ static struct dentry *see_host_name(struct inode *dir, const struct see_name *e)
 
 	if (!lower || IS_DEADDIR(d_inode(lower)))
 		return NULL;
-	d = lookup_one_unlocked(see_nop_idmap, e->name, lower, e->len);
+	d = see_lookup_one(see_nop_idmap, e->name, e->len, lower);
 	if (IS_ERR(d))
 		return NULL;
 	if (d_is_negative(d)) {

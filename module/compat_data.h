@@ -158,7 +158,7 @@ static inline ssize_t see_splice_copy(struct file *in, loff_t pos_in, struct fil
  * Files below ours.  "Shown": users see the path of @file in /proc, not the
  * one below.
  */
-#ifdef SEE_HAVE_BACKING_FILE_USER_FILE
+#ifndef SEE_HAVE_BACKING_FILE_FAKE_PATH
 #include <linux/backing-file.h>
 
 static inline struct file *see_open_shown(struct file *file, int flags,
@@ -173,7 +173,9 @@ static inline int see_mmap_shown(struct file *real, struct vm_area_struct *vma,
 {
 	struct backing_file_ctx ctx = {
 		.cred = cred,
+#ifdef SEE_HAVE_BACKING_FILE_CTX_USER
 		.user_file = vma->vm_file,
+#endif
 	};
 
 	return backing_file_mmap(real, vma, &ctx);

@@ -364,10 +364,11 @@ struct inode *see_ilookup(struct super_block *sb, struct inode *key)
  */
 struct inode *see_ilookup_nowait(struct super_block *sb, struct inode *lower)
 {
-	struct inode *inode = ilookup5_nowait(sb, see_hash(lower),
-					      see_inode_test, lower);
+	bool isnew = false;
+	struct inode *inode = see_ilookup5_nowait(sb, see_hash(lower), see_inode_test,
+						  lower, &isnew);
 
-	if (inode && see_inode_is_new(inode)) {
+	if (inode && isnew) {
 		iput(inode);
 		inode = NULL;
 	}

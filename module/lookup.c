@@ -13,7 +13,7 @@
  * leaves SEE_TOKEN_NEVER, which makes the next walk ask again.
  *
  * Lock order: our directory's i_rwsem, then the host directory's (inside
- * lookup_one_unlocked()); our d_lock, then the lower's.
+ * see_lookup_one()); our d_lock, then the lower's.
  */
 #include <linux/delay.h>
 #include <linux/namei.h>
@@ -119,7 +119,7 @@ void see_distrust(struct inode *inode, struct inode *dir, const char *name)
 	}
 
 	spin_lock(&inode->i_lock);
-	hlist_for_each_entry(d, &inode->i_dentry, d_u.d_alias)
+	for_each_alias(d, inode)
 		if (READ_ONCE(d->d_time) != SEE_TOKEN_PRIV)
 			WRITE_ONCE(d->d_time, SEE_TOKEN_NEVER);
 	spin_unlock(&inode->i_lock);
@@ -137,9 +137,9 @@ static struct dentry *see_adopt(struct dentry *dentry)
 	if (dir && !IS_DEADDIR(d_inode(dir))) {
 		take_dentry_name_snapshot(&snap, dentry);
 		old = override_creds(layer->cred);
-		lower = lookup_one_unlocked(see_mnt_idmap(layer->lower.mnt),
-					    (const char *)snap.name.name, dir,
-					    snap.name.len);
+		lower = see_lookup_one(see_mnt_idmap(layer->lower.mnt),
+				       (const char *)snap.name.name, snap.name.len,
+				       dir);
 		revert_creds(old);
 		release_dentry_name_snapshot(&snap);
 	}
@@ -330,9 +330,9 @@ static struct dentry *see_lookup_host(struct inode *dir, struct dentry *dentry)
 	const struct cred *old;
 
 	old = override_creds(layer->cred);
-	lower = lookup_one_unlocked(see_mnt_idmap(layer->lower.mnt),
-				    (const char *)dentry->d_name.name,
-				    see_i(dir)->lower, dentry->d_name.len);
+	lower = see_lookup_one(see_mnt_idmap(layer->lower.mnt),
+			       (const char *)dentry->d_name.name,
+			       dentry->d_name.len, see_i(dir)->lower);
 	revert_creds(old);
 	if (IS_ERR(lower)) {
 		/* a directory that the host removed has no entries */
@@ -556,9 +556,8 @@ void see_reconnect(struct super_block *sb, struct dentry *lower)
 	err = see_collect(sb, lower, &list, &n, &base);
 	while (!err && n) {
 		take_dentry_name_snapshot(&snap, list[n - 1]);
-		d = lookup_one_unlocked(see_nop_idmap,
-					(const char *)snap.name.name, base,
-					snap.name.len);
+		d = see_lookup_one(see_nop_idmap, (const char *)snap.name.name,
+				   snap.name.len, base);
 		release_dentry_name_snapshot(&snap);
 		/* the host raced us: the next walk tries again */
 		if (IS_ERR(d)) {
@@ -649,8 +648,7 @@ static bool see_host_dir(struct inode *dir, const char *name, unsigned int len)
 
 	if (!lower || IS_DEADDIR(d_inode(lower)))
 		return false;
-	d = lookup_one_unlocked(see_mnt_idmap(layer->lower.mnt), name, lower,
-				len);
+	d = see_lookup_one(see_mnt_idmap(layer->lower.mnt), name, len, lower);
 	if (IS_ERR(d))
 		return false;
 	ret = d_is_dir(d);

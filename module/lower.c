@@ -146,23 +146,10 @@ struct dentry *see_lookup_priv(struct dentry *dir, const char *name, int len)
 {
 	struct dentry *dentry;
 
-	dentry = lookup_one_unlocked(see_nop_idmap, name, dir, len);
+	dentry = see_lookup_one(see_nop_idmap, name, len, dir);
 	if (!IS_ERR(dentry) && d_is_negative(dentry)) {
 		dput(dentry);
 		return ERR_PTR(-ENOENT);
-	}
-	return dentry;
-}
-
-/* @dir is locked */
-static struct dentry *see_lookup_new(struct dentry *dir, const struct qstr *name)
-{
-	struct dentry *dentry;
-
-	dentry = lookup_one_len((const char *)name->name, dir, name->len);
-	if (!IS_ERR(dentry) && d_is_positive(dentry)) {
-		dput(dentry);
-		return ERR_PTR(-EEXIST);
 	}
 	return dentry;
 }
@@ -181,45 +168,26 @@ static struct dentry *see_lookup_new(struct dentry *dir, const struct qstr *name
 int see_make(struct dentry *dir, const struct qstr *name, umode_t mode, dev_t rdev,
 	     const char *target, struct dentry *link, struct dentry **made)
 {
-	struct inode *inode = d_inode(dir);
-	struct dentry *dentry;
-	int err;
+	struct dentry *dentry = see_start_creating(dir, name);
+	int err = 0;
 
-	inode_lock_nested(inode, I_MUTEX_PARENT);
-	dentry = see_lookup_new(dir, name);
-	if (IS_ERR(dentry)) {
-		err = PTR_ERR(dentry);
-		goto out_unlock;
-	}
+	if (IS_ERR(dentry))
+		return PTR_ERR(dentry);
 	if (link)
-		err = vfs_link(link, see_nop_idmap, inode, dentry, NULL);
+		err = vfs_link(link, see_nop_idmap, d_inode(dir), dentry, NULL);
 	else if (S_ISDIR(mode))
-		err = vfs_mkdir(see_nop_idmap, inode, dentry, mode);
+		dentry = see_vfs_mkdir(dir, dentry, mode);
 	else if (S_ISLNK(mode))
-		err = vfs_symlink(see_nop_idmap, inode, dentry, target);
+		err = see_vfs_symlink(dir, dentry, target);
 	else if (S_ISREG(mode))
-		err = vfs_create(see_nop_idmap, inode, dentry, mode, true);
+		err = see_vfs_create(dir, dentry, mode);
 	else
-		err = vfs_mknod(see_nop_idmap, inode, dentry, mode, rdev);
-	if (!err && d_is_negative(dentry)) {
-		/* mkdir may leave the name for the next lookup to find */
-		struct dentry *again;
-
-		again = lookup_one_len((const char *)name->name, dir, name->len);
-		dput(dentry);
-		dentry = again;
-		if (IS_ERR(dentry)) {
-			err = PTR_ERR(dentry);
-			goto out_unlock;
-		}
-		if (d_is_negative(dentry))
-			err = -EIO;
-	}
+		err = see_vfs_mknod(dir, dentry, mode, rdev);
+	if (IS_ERR(dentry))
+		err = PTR_ERR(dentry);
 	if (!err && made)
 		*made = dget(dentry);
-	dput(dentry);
-out_unlock:
-	inode_unlock(inode);
+	see_end_creating(dir, dentry);
 	return err;
 }
 
@@ -258,25 +226,16 @@ int see_mkdir(struct dentry *dir, const char *name, struct dentry **made)
  */
 int see_remove(struct dentry *dir, const struct qstr *name)
 {
-	struct inode *inode = d_inode(dir);
-	struct dentry *dentry;
+	struct dentry *dentry = see_start_removing(dir, name);
 	int err;
 
-	inode_lock_nested(inode, I_MUTEX_PARENT);
-	dentry = lookup_one_len((const char *)name->name, dir, name->len);
-	if (IS_ERR(dentry)) {
-		err = PTR_ERR(dentry);
-		goto out_unlock;
-	}
-	if (d_is_negative(dentry))
-		err = -ENOENT;
-	else if (d_is_dir(dentry))
-		err = vfs_rmdir(see_nop_idmap, inode, dentry);
+	if (IS_ERR(dentry))
+		return PTR_ERR(dentry);
+	if (d_is_dir(dentry))
+		err = see_vfs_rmdir(dir, dentry);
 	else
-		err = vfs_unlink(see_nop_idmap, inode, dentry, NULL);
-	dput(dentry);
-out_unlock:
-	inode_unlock(inode);
+		err = vfs_unlink(see_nop_idmap, d_inode(dir), dentry, NULL);
+	see_end_removing(dir, dentry);
 	return err;
 }
 
@@ -291,46 +250,15 @@ out_unlock:
 int see_rename(struct dentry *from, const struct qstr *old, struct dentry *to,
 	       const struct qstr *new, unsigned int flags)
 {
-	struct renamedata rd = {
-		.old_dir = d_inode(from),
-		.new_dir = d_inode(to),
-		.flags = flags,
-	};
-	struct dentry *trap, *src, *dst;
+	struct renamedata rd = { };
 	int err;
 
-	see_rename_idmaps(&rd);
-	trap = lock_rename(from, to);
-	if (IS_ERR(trap))
-		return PTR_ERR(trap);
-	src = lookup_one_len((const char *)old->name, from, old->len);
-	if (IS_ERR(src)) {
-		err = PTR_ERR(src);
-		goto out_unlock;
-	}
-	dst = lookup_one_len((const char *)new->name, to, new->len);
-	if (IS_ERR(dst)) {
-		err = PTR_ERR(dst);
-		goto out_src;
-	}
-	err = -ENOENT;
-	if (d_is_negative(src))
-		goto out_dst;
-	err = -EINVAL;
-	if (src == trap)
-		goto out_dst;
-	err = -ENOTEMPTY;
-	if (dst == trap)
-		goto out_dst;
-	rd.old_dentry = src;
-	rd.new_dentry = dst;
+	err = see_start_renaming(&rd, from, old, to, new);
+	if (err)
+		return err;
+	rd.flags = flags;
 	err = vfs_rename(&rd);
-out_dst:
-	dput(dst);
-out_src:
-	dput(src);
-out_unlock:
-	unlock_rename(from, to);
+	see_end_renaming(&rd, from, to);
 	return err;
 }
 
@@ -497,24 +425,6 @@ out_list:
 
 /* ---- what differs ---- */
 
-/* an ACL as bytes, to be freed; NULL if there is none */
-static void *see_acl_bytes(struct posix_acl *acl, size_t *size)
-{
-	void *buf;
-	int len;
-
-	*size = posix_acl_xattr_size(acl->a_count);
-	buf = kmalloc(*size, GFP_KERNEL);
-	if (!buf)
-		return ERR_PTR(-ENOMEM);
-	len = posix_acl_to_xattr(&init_user_ns, acl, buf, *size);
-	if (len < 0) {
-		kfree(buf);
-		return ERR_PTR(len);
-	}
-	return buf;
-}
-
 static int see_acl_same(struct posix_acl *a, struct posix_acl *b)
 {
 	size_t asize, bsize;
@@ -524,12 +434,12 @@ static int see_acl_same(struct posix_acl *a, struct posix_acl *b)
 	if (!a || !b)
 		return a == b;
 	x = see_acl_bytes(a, &asize);
-	if (IS_ERR(x))
-		return PTR_ERR(x);
+	if (!x)
+		return -ENOMEM;
 	y = see_acl_bytes(b, &bsize);
-	if (IS_ERR(y)) {
+	if (!y) {
 		kfree(x);
-		return PTR_ERR(y);
+		return -ENOMEM;
 	}
 	ret = asize == bsize && !memcmp(x, y, asize);
 	kfree(x);

@@ -215,8 +215,8 @@ static const char *see_header_fault(const struct see_map_header *header, loff_t 
 
 static int see_map_unclean(struct see_data *data, const char *why)
 {
-	pr_warn_ratelimited("seefs: block map of inode %lu (%s): %s\n",
-			    data->inode->i_ino, see_i(data->inode)->origin ?: "?", why);
+	pr_warn_ratelimited("seefs: block map of inode %llu (%s): %s\n",
+			    (u64)data->inode->i_ino, see_i(data->inode)->origin ?: "?", why);
 	return -EUCLEAN;
 }
 

@@ -62,8 +62,8 @@ static void see_gone_worker(struct work_struct *work)
 		/* somebody holds its i_rwsem and waits for a commit to end */
 	} while (err == -EAGAIN);
 	if (err)
-		pr_warn_ratelimited("seefs: inode %lu: the host removed it, and its copy could not be completed: error %d\n",
-				    w->inode->i_ino, err);
+		pr_warn_ratelimited("seefs: inode %llu: the host removed it, and its copy could not be completed: error %d\n",
+				    (u64)w->inode->i_ino, err);
 	iput(w->inode);
 	kfree(w);
 	atomic_dec(&see_layer(sb)->keeping);

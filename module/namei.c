@@ -136,9 +136,9 @@ static int see_side_prepare(struct see_side *side)
 		return err;
 	if (!lower || IS_DEADDIR(d_inode(lower)))
 		return 0;
-	d = lookup_one_unlocked(see_mnt_idmap(layer->lower.mnt),
-				(const char *)side->dentry->d_name.name, lower,
-				side->dentry->d_name.len);
+	d = see_lookup_one(see_mnt_idmap(layer->lower.mnt),
+			   (const char *)side->dentry->d_name.name,
+			   side->dentry->d_name.len, lower);
 	if (IS_ERR(d))
 		return PTR_ERR(d) == -ENOENT ? 0 : PTR_ERR(d);
 	inode = d_inode(d);
@@ -487,10 +487,12 @@ static int see_create(struct mnt_idmap *idmap, struct inode *dir,
 	return see_make_op(dir, dentry, (mode & 07777) | S_IFREG, 0, NULL);
 }
 
-static int see_mkdir_op(struct mnt_idmap *idmap, struct inode *dir,
-			struct dentry *dentry, umode_t mode)
+static see_mkdir_t see_mkdir_op(struct mnt_idmap *idmap, struct inode *dir,
+				struct dentry *dentry, umode_t mode)
 {
-	return see_make_op(dir, dentry, (mode & 07777) | S_IFDIR, 0, NULL);
+	int err = see_make_op(dir, dentry, (mode & 07777) | S_IFDIR, 0, NULL);
+
+	return see_mkdir_ret(err);
 }
 
 static int see_mknod(struct mnt_idmap *idmap, struct inode *dir,

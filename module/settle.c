@@ -51,8 +51,8 @@ static void see_settle_object(struct see_tx *tx, struct inode *inode)
 	if (!see_boxed(inode) || see_begin(inode->i_sb, &op))
 		return;
 	if (see_tree_renew(inode))
-		pr_warn_ratelimited("seefs: inode %lu: what a commit took back will count as the host's change\n",
-				    inode->i_ino);
+		pr_warn_ratelimited("seefs: inode %llu: what a commit took back will count as the host's change\n",
+				    (u64)inode->i_ino);
 	see_end(&op);
 }
 

@@ -15,8 +15,8 @@
 #include <linux/ctype.h>
 #include <linux/exportfs.h>
 #include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/kdev_t.h>
-#include <linux/fs_types.h>
 #include <linux/random.h>
 #include <linux/sched/signal.h>
 #include <linux/see.h>
@@ -1392,7 +1392,7 @@ static void see_load_cuts(struct inode *dir)
 		id = e->id + 1;
 		if (e->kind == SEE_NAME_FOLLOW && !see_gone(e->target))
 			continue;
-		d = lookup_one_unlocked(see_nop_idmap, e->name, lower, e->len);
+		d = see_lookup_one(see_nop_idmap, e->name, e->len, lower);
 		if (IS_ERR(d))
 			continue;
 		if (d_is_positive(d) && !d_is_dir(d))

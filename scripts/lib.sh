@@ -15,7 +15,7 @@ die() { echo "${0##*/}: $*" >&2; exit 1; }
 cached() {
 	local recipe
 	case $1 in
-	6.1 | 6.12) recipe=(stock-kernel) ;;
+	6.1 | 6.12 | 7.2) recipe=(stock-kernel) ;;
 	debug) recipe=(debug-kernel debug-kernel.config) ;;
 	# The root holds the modules of the stock kernels.
 	root) recipe=(guest-root stock-kernel) ;;
@@ -25,5 +25,5 @@ cached() {
 	echo "$CACHE/$1-$(cd "$TREE/scripts" && cat "${recipe[@]}" | sha256sum | cut -c1-12)"
 }
 
-# kdir 6.1|6.12|debug: the header tree to build modules against.
+# kdir 6.1|6.12|7.2|debug: the header tree to build modules against.
 kdir() { echo "$(cached "$1")/build"; }
