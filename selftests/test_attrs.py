@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """Attributes: private once changed, live until then, natively right always."""
+import tempfile
 import time
 
 from see_test import *
@@ -277,7 +278,7 @@ def xattrs_of_the_host(s):
 
 @test()
 def xattr_permissions(s):
-    "user.* for who may write, never on links and nodes; security.* for root"
+    "user.* for who may write, on links and nodes as natively; security.* for root"
     for name in trio(s):
         s.see.chmod(name, 0o604)
 
@@ -288,8 +289,14 @@ def xattr_permissions(s):
             raises(E.EPERM, s.see.setxattr, name, CAPABILITY, NET_RAW)
             raises(E.EPERM, s.see.setxattr, name, 'trusted.x', b'')
         as_user(user)
-    for name in ('sym', 'fifo', 'sock', 'null'):
+    for name in ('sym', 'fifo', 'null'):
         raises(E.EPERM, s.see.setxattr, name, 'user.x', b'')
+    # newer kernels let sockets have them
+    with tempfile.TemporaryDirectory() as d:
+        os.mknod(f'{d}/sock', stat.S_IFSOCK | 0o666)
+        native = error_of(os.setxattr, f'{d}/sock', 'user.x', b'x')
+    raises(native, s.see.setxattr, 'sock', 'user.x', b'x')
+    eq(s.see.xattrs('sock'), {} if native else {'user.x': b'x'}, 'xattrs of a socket')
     s.see.chmod('secret', 0o600)
     raises(E.EACCES, as_user, s.see.getxattr, 'secret', 'user.x', uid=OTHER)
 
