@@ -4,10 +4,10 @@ KERNEL ?= 6.12
 help:
 	@echo 'make demo       apt and a hostile program in SEEs on a living machine, a guest'
 	@echo 'make check      build and test everything; sets up what it needs'
-	@echo '                  CHECK_KERNELS="6.12" narrows to some of 6.12 debug 6.1'
+	@echo '                  CHECK_KERNELS="6.12" narrows to some of 6.12 debug 6.1 7.2'
 	@echo '                  TESTS=PATTERN[:CASE] narrows to some selftests'
 	@echo 'make check-all  every test on every kernel; goes on where it was interrupted'
-	@echo 'make module     seefs.ko in build/KERNEL; KERNEL=6.1, 6.12, debug or a header tree'
+	@echo 'make module     seefs.ko in build/KERNEL; KERNEL=6.1, 6.12, 7.2, debug or a header tree'
 	@echo 'make setup      packages, guests and kernels that the others need'
 	@echo 'make clean      remove build/'
 
