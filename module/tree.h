@@ -7,9 +7,12 @@
 
 struct see_load;
 
+/* treeload.c */
 int see_tree_open(struct see_layer *layer, const char **why);
 int see_tree_load(struct super_block *sb);
 struct inode *see_tree_find(struct see_load *load, const char *key, bool born);
+
+/* tree.c */
 char *see_tree_key(struct dentry *dentry);
 int see_tree_box(struct see_layer *layer, struct inode *inode,
 		 struct dentry **box);
@@ -17,10 +20,6 @@ int see_tree_object(struct see_layer *layer, struct inode *inode,
 		    struct dentry *box, struct dentry **object);
 int see_tree_copy(struct dentry *from, umode_t mode, dev_t rdev, struct dentry *dir,
 		  const struct qstr *name, struct dentry **made);
-int see_tree_each(struct see_layer *layer, struct dentry *top,
-		  int (*fn)(struct dentry *dentry, void *arg), void *arg);
-int see_tree_discard(struct see_layer *layer, struct dentry *dir,
-		     const struct qstr *name);
 int see_tree_renew(struct inode *inode);
 int see_tree_set_locks(const struct inode *inode);
 int see_tree_set_ctime(struct dentry *object, const struct inode *inode);
@@ -34,9 +33,15 @@ int see_tree_renew_tombstone(struct dentry *removed, const struct qstr *name,
 int see_tree_compare(struct dentry *removed, const struct qstr *name,
 		     struct see_layer *layer, struct dentry *lower, u64 *size,
 		     umode_t *mode);
+void see_work_name(struct see_layer *layer, char *buf, size_t size);
+
+/* treewalk.c */
+int see_tree_each(struct see_layer *layer, struct dentry *top,
+		  int (*fn)(struct dentry *dentry, void *arg), void *arg);
 int see_tree_walk(struct see_layer *layer, struct dentry *top,
 		  void (*each)(struct see_layer *layer, struct dentry *dentry));
-void see_work_name(struct see_layer *layer, char *buf, size_t size);
+int see_tree_discard(struct see_layer *layer, struct dentry *dir,
+		     const struct qstr *name);
 
 #define SEE_WORK_NAME	17
 

@@ -4,8 +4,9 @@
  * directories and files mean; here are their names and the records that hang
  * on them as extended attributes.  All numbers are little endian.
  *
- * Everything read from disk is untrusted: tree.c checks kind, length and
- * feature bits of every record before it looks at anything else in it.
+ * Everything read from disk is untrusted: tree.c and treeload.c check kind,
+ * length and feature bits of every record before they look at anything else in
+ * it, and so does command.c with what it does not skip.
  */
 #ifndef SEE_TREE_FORMAT_H
 #define SEE_TREE_FORMAT_H
