@@ -437,6 +437,20 @@ static ssize_t see_get_tombstone(struct dentry *mark, void *buf, size_t size)
 	return len;
 }
 
+/* the tombstone of a name, to be put by the caller; returns as see_get_tombstone() */
+static ssize_t see_find_tombstone(struct dentry *removed, const struct qstr *name,
+				  struct dentry **mark, void *buf, size_t size)
+{
+	*mark = see_lookup_priv(removed, (const char *)name->name, name->len);
+	if (IS_ERR(*mark)) {
+		ssize_t err = PTR_ERR(*mark);
+
+		*mark = NULL;
+		return err;
+	}
+	return see_get_tombstone(*mark, buf, size);
+}
+
 /* only whether it hides changes; the first record stays */
 static int see_turn_tombstone(struct dentry *removed, const struct qstr *name,
 			      enum see_tomb tomb)
@@ -447,10 +461,7 @@ static int see_turn_tombstone(struct dentry *removed, const struct qstr *name,
 	ssize_t len;
 	int err;
 
-	mark = see_lookup_priv(removed, (const char *)name->name, name->len);
-	if (IS_ERR(mark))
-		return PTR_ERR(mark);
-	len = see_get_tombstone(mark, buf, sizeof(buf));
+	len = see_find_tombstone(removed, name, &mark, buf, sizeof(buf));
 	/* one without a record hides; what replaces the name covers it anyway */
 	err = min_t(ssize_t, len, 0);
 	if (len > 0) {
@@ -563,10 +574,7 @@ int see_tree_renew_tombstone(struct dentry *removed, const struct qstr *name,
 	ssize_t len;
 	int err;
 
-	mark = see_lookup_priv(removed, (const char *)name->name, name->len);
-	if (IS_ERR(mark))
-		return PTR_ERR(mark);
-	len = see_get_tombstone(mark, buf, sizeof(buf));
+	len = see_find_tombstone(removed, name, &mark, buf, sizeof(buf));
 	err = len > 0 ? see_tombstone_is(rec, lower) : (int)len;
 	if (err <= 0) {
 		err = err ?: -ENOENT;
@@ -608,10 +616,7 @@ int see_tree_compare(struct dentry *removed, const struct qstr *name,
 
 	*size = 0;
 	*mode = 0;
-	mark = see_lookup_priv(removed, (const char *)name->name, name->len);
-	if (IS_ERR(mark))
-		return PTR_ERR(mark);
-	len = see_get_tombstone(mark, buf, sizeof(buf));
+	len = see_find_tombstone(removed, name, &mark, buf, sizeof(buf));
 	dput(mark);
 	if (len <= 0)
 		return len ?: SEE_CONFLICT_WEAK;
