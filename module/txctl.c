@@ -144,36 +144,39 @@ static bool see_tx_alone(const struct see_tx *tx)
 	return true;
 }
 
+/* wait a moment for something; -EBUSY if it did not happen until @end */
+static int see_tx_pause(unsigned long end, const struct see_req *req)
+{
+	/* who asked for it has gone, or who does it */
+	if (fatal_signal_pending(current) || READ_ONCE(req->dead))
+		return -EINTR;
+	if (time_after(jiffies, end))
+		return -EBUSY;
+	schedule_timeout_killable(HZ / 50 ?: 1);
+	return 0;
+}
+
 /* changes are taken back only where nobody is who could see it */
 static int see_tx_unused(const struct see_tx *tx, const struct see_req *req)
 {
 	unsigned long end = jiffies + SEE_UNUSED_TIME;
+	int err = 0;
 
-	while (!see_tx_alone(tx)) {
-		/* who asked for it has gone, or who does it */
-		if (fatal_signal_pending(current) || READ_ONCE(req->dead))
-			return -EINTR;
-		/* mounts go some time after the last process that had them */
-		if (time_after(jiffies, end))
-			return -EBUSY;
-		schedule_timeout_killable(HZ / 50 ?: 1);
-	}
-	return 0;
+	/* mounts go some time after the last process that had them */
+	while (!err && !see_tx_alone(tx))
+		err = see_tx_pause(end, req);
+	return err;
 }
 
 /* what the host dropped is completed, as far as it is known by now */
 static int see_tx_kept(struct see_layer *layer, const struct see_req *req)
 {
 	unsigned long end = jiffies + SEE_UNUSED_TIME;
+	int err = 0;
 
-	while (atomic_read(&layer->keeping)) {
-		if (fatal_signal_pending(current) || READ_ONCE(req->dead))
-			return -EINTR;
-		if (time_after(jiffies, end))
-			return -EBUSY;
-		schedule_timeout_killable(HZ / 50 ?: 1);
-	}
-	return 0;
+	while (!err && atomic_read(&layer->keeping))
+		err = see_tx_pause(end, req);
+	return err;
 }
 
 /* nobody changes anything any more, and all that was changed is written back */
