@@ -15,7 +15,6 @@
  * Called by super.c and rebind.c, and by command.c while the tree is loaded.
  */
 #include <linux/fs.h>
-#include <linux/fs.h>
 #include <linux/kdev_t.h>
 #include <linux/mount.h>
 #include <linux/random.h>
