@@ -48,15 +48,13 @@ struct file *see_born_open(struct file *file)
 	struct inode *inode = file_inode(file);
 	struct see_layer *layer = see_layer(inode->i_sb);
 	struct path path = { .mnt = layer->priv.mnt, .dentry = see_priv(inode) };
-	int flags = (file->f_flags & SEE_OPEN_KEEP) | O_NOATIME;
 	const struct cred *old;
 	struct file *real;
 
 	if (WARN_ON_ONCE(!path.dentry))
 		return ERR_PTR(-EIO);
 	old = override_creds(layer->cred);
-	real = see_open_shown(file, flags | (__force int)FMODE_NONOTIFY, &path,
-			      layer->cred);
+	real = see_open_shown(file, file->f_flags & SEE_OPEN_KEEP, &path, layer->cred);
 	revert_creds(old);
 	return real;
 }
@@ -336,7 +334,8 @@ static vm_fault_t see_born_mkwrite(struct vm_fault *vmf)
 	dput(dentry);
 	if (!sparse)
 		return layer->shared.real->page_mkwrite(vmf);
-	if (see_born_open_room(layer, PAGE_SIZE, &room))
+	/* some file systems fill the holes of a whole folio */
+	if (see_born_open_room(layer, folio_size(page_folio(vmf->page)), &room))
 		return VM_FAULT_SIGBUS;
 	ret = layer->shared.real->page_mkwrite(vmf);
 	/* in memory as long as the mapping is, whose file has its name */

@@ -23,6 +23,7 @@
 
 #include "changes.h"
 #include "command.h"
+#include "compat_data.h"
 #include "data.h"
 #include "inode.h"
 #include "lower.h"
@@ -76,8 +77,7 @@ static struct file *see_command_open(struct see_layer *layer, struct dentry *den
 
 	if (!d_is_reg(dentry))
 		return ERR_PTR(-EUCLEAN);
-	return dentry_open(&path, flags | O_LARGEFILE | O_NOATIME |
-			   (__force int)FMODE_NONOTIFY, layer->cred);
+	return see_open_quiet(&path, flags, layer->cred);
 }
 
 /* ---- reading ---- */

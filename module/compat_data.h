@@ -155,6 +155,30 @@ static inline ssize_t see_splice_copy(struct file *in, loff_t pos_in, struct fil
 #endif
 
 /*
+ * A file below ours: no watch is told of it, and its atime stays.  Since 7.x the
+ * opening itself is told all the same: nothing that is exported opens without.
+ */
+#ifdef SEE_HAVE_NONOTIFY_MODE
+#define SEE_OPEN_QUIET O_NOATIME
+
+static inline struct file *see_quiet(struct file *file)
+{
+	if (!IS_ERR(file))
+		file_set_fsnotify_mode(file, FMODE_NONOTIFY);
+	return file;
+}
+#else
+#define SEE_OPEN_QUIET (O_NOATIME | (__force int)FMODE_NONOTIFY)
+#define see_quiet(file) (file)
+#endif
+
+static inline struct file *see_open_quiet(const struct path *path, int flags,
+					  const struct cred *cred)
+{
+	return see_quiet(dentry_open(path, flags | O_LARGEFILE | SEE_OPEN_QUIET, cred));
+}
+
+/*
  * Files below ours.  "Shown": users see the path of @file in /proc, not the
  * one below.
  */
@@ -165,7 +189,7 @@ static inline struct file *see_open_shown(struct file *file, int flags,
 					  const struct path *path,
 					  const struct cred *cred)
 {
-	return backing_file_open(file, flags, path, cred);
+	return see_quiet(backing_file_open(file, flags | SEE_OPEN_QUIET, path, cred));
 }
 
 static inline int see_mmap_shown(struct file *real, struct vm_area_struct *vma,
@@ -192,7 +216,8 @@ static inline struct file *see_open_shown(struct file *file, int flags,
 					  const struct path *path,
 					  const struct cred *cred)
 {
-	return open_with_fake_path(&file->f_path, flags, d_inode(path->dentry), cred);
+	return open_with_fake_path(&file->f_path, flags | SEE_OPEN_QUIET,
+				   d_inode(path->dentry), cred);
 }
 
 static inline int see_mmap_shown(struct file *real, struct vm_area_struct *vma,

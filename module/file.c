@@ -60,9 +60,6 @@ static int see_lower_path(struct inode *inode, struct path *path)
 	return path->dentry ? 0 : -EIO;
 }
 
-#define SEE_LOWER_FLAGS \
-	(O_RDONLY | O_LARGEFILE | O_NOATIME | (__force int)FMODE_NONOTIFY)
-
 /**
  * see_lower_file - the host's file, opened once for reading
  * @inode: a host file
@@ -82,7 +79,7 @@ struct file *see_lower_file(struct inode *inode)
 	err = see_lower_path(inode, &path);
 	if (err)
 		return ERR_PTR(err);
-	file = dentry_open(&path, SEE_LOWER_FLAGS, see_layer(inode->i_sb)->cred);
+	file = see_open_quiet(&path, O_RDONLY, see_layer(inode->i_sb)->cred);
 	if (IS_ERR(file))
 		return file;
 	old = cmpxchg(&si->rfile, NULL, file);
@@ -106,7 +103,8 @@ static struct file *see_lower_own(struct file *file)
 	err = see_lower_path(inode, &path);
 	if (err)
 		return ERR_PTR(err);
-	real = see_open_shown(file, SEE_LOWER_FLAGS, &path, see_layer(inode->i_sb)->cred);
+	real = see_open_shown(file, O_RDONLY | O_LARGEFILE, &path,
+			      see_layer(inode->i_sb)->cred);
 	if (IS_ERR(real))
 		return real;
 	old = cmpxchg((struct file **)&file->private_data, NULL, real);

@@ -17,6 +17,7 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
+#include "compat_data.h"
 #include "lower.h"
 
 struct see_job {
@@ -682,8 +683,6 @@ struct file *see_open_dir(struct see_layer *layer, struct vfsmount *mnt,
 			  struct dentry *dentry)
 {
 	struct path path = { .mnt = mnt, .dentry = dentry };
-	int flags = O_RDONLY | O_DIRECTORY | O_LARGEFILE | O_NOATIME |
-		    (__force int)FMODE_NONOTIFY;
 
-	return dentry_open(&path, flags, layer->cred);
+	return see_open_quiet(&path, O_RDONLY | O_DIRECTORY, layer->cred);
 }

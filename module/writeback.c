@@ -38,8 +38,6 @@
 /* folios in one request */
 #define SEE_REQUEST	256
 
-#define SEE_OPEN_FLAGS	(O_LARGEFILE | O_NOATIME | (__force int)FMODE_NONOTIFY)
-
 /* ---- credentials and context ---- */
 
 struct see_below {
@@ -98,7 +96,7 @@ static struct file *see_open_below(struct see_layer *layer, struct dentry *dentr
 
 	if (!d_is_reg(dentry))
 		return ERR_PTR(-EUCLEAN);
-	return dentry_open(&path, O_RDWR | SEE_OPEN_FLAGS, layer->cred);
+	return see_open_quiet(&path, O_RDWR, layer->cred);
 }
 
 /**

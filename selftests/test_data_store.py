@@ -132,8 +132,9 @@ def background_writeback(s):
     old = {}
     for name, value in (('dirty_expire_centisecs', '100'),
                         ('dirty_writeback_centisecs', '50')):
-        with open(f'/proc/sys/vm/{name}', 'r+') as f:
+        with open(f'/proc/sys/vm/{name}') as f:
             old[name] = f.read()
+        with open(f'/proc/sys/vm/{name}', 'w') as f:
             f.write(value)
     try:
         s.see.pwrite('f', b'S' * PAGE, 3 * PAGE)
