@@ -230,6 +230,19 @@ KINDS = {f.__name__: f for f in (make, subtree, replace, remove, modify, attribu
                                  names_of_one, swap, types, nest, again)}
 
 
+def populate_all(h):
+    """A populated directory for each kind of change."""
+    for kind in KINDS:
+        h.tree.mkdir(kind)
+        populate(Tree(h.path(kind)))
+
+
+def change_all(see):
+    """A change of every kind, each in its directory."""
+    for kind, function in KINDS.items():
+        function(Tree(see.path(kind)))
+
+
 @contextlib.contextmanager
 def something_runs(h, script='sleep 1000', name='x'):
     child = subprocess.Popen(['seectl', 'run', name, '--keep', '--', 'sh', '-c', f'echo up; {script}'],

@@ -21,13 +21,10 @@ def change(h, kind):
 @test(smoke=True)
 def all_at_once(h):
     "everything that does not exclude each other, from a command; then once more"
-    for kind in KINDS:
-        h.tree.mkdir(kind)
-        populate(Tree(h.path(kind)))
+    populate_all(h)
     seectl('create', 'x')
     with view(h) as see:
-        for kind, function in KINDS.items():
-            function(Tree(see.path(kind)))
+        change_all(see)
     committed(h)
     seectl('run', 'x', '--keep', '--', 'sh', '-ec',
            'echo 2 >>make/new; echo 3 >>modify/file; rm swap/big; mkdir -p nest/inner/y/z', cwd=h.dir)
@@ -40,14 +37,11 @@ def all_at_once(h):
 @test()
 def revert_change(h):
     "of each kind: the SEE sees what the host has"
-    for kind in KINDS:
-        h.tree.mkdir(kind)
-        populate(Tree(h.path(kind)))
+    populate_all(h)
     before = like(h.dir)
     seectl('create', 'x')
     with view(h) as see:
-        for kind, function in KINDS.items():
-            function(Tree(see.path(kind)))
+        change_all(see)
     with untouched(h):
         for kind in KINDS:
             done = seectl('revert', 'x', h.path(kind))

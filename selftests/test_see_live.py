@@ -103,13 +103,10 @@ def change(h, kind):
 @test(smoke=True)
 def all_at_once(h):
     "everything that does not exclude each other, with everything open"
-    for kind in KINDS:
-        h.tree.mkdir(kind)
-        populate(Tree(h.path(kind)))
+    populate_all(h)
     seectl('create', 'x')
     with view(h) as see:
-        for kind, function in KINDS.items():
-            function(Tree(see.path(kind)))
+        change_all(see)
         lives_through(h, see)
     committed(h)
     seectl('abort', 'x')
