@@ -49,13 +49,9 @@ def interrupt():
         pickle.dump(before, f)
     seectl('create', '--over', DATA, 'x')
     seectl('run', 'x', '--keep', '--', 'sh', '-c', SCRIPT, cwd=DATA)
-    run('systemctl', 'stop', 'seed')
-    seed = subprocess.Popen([f'{os.environ["ALCATRAZ"]}/bin/seed-faults'],
-                            env={**os.environ, 'SEE_FAULT': 'commit.sync'})
-    wait_for('seed', lambda: seed.poll() is None and
-             seectl('status', 'x', status=None).status == 0)
-    done = seectl('commit', '--criterion', 'writes', 'x', status=None)
-    eq(seed.wait(), -signal.SIGKILL, f'seed, and the client saw {done}')
+    with our_seed('commit.sync') as seed:
+        done = seectl('commit', '--criterion', 'writes', 'x', status=None)
+        eq(seed.wait(), -signal.SIGKILL, f'seed, and the client saw {done}')
     now = tree()
     changed = {n for n in {*before, *now} if before.get(n) != now.get(n)}
     eq(changed, {'new', 'replaced', 'removed', 'modified', 'attributes'}, 'what the commit did')

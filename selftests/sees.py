@@ -21,6 +21,7 @@ STORE, CGROUP = '/var/lib/see', '/sys/fs/cgroup/see'
 PLACES = ('/etc', '/usr/local/bin', '/usr/sbin', '/root', '/home', '/srv', '/opt', '/boot',
           '/var/lib/dpkg', '/var/cache/apt', '/var/spool')
 MEMBER, STRANGER = 2001, 2002
+QUIET = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}
 
 
 class Done:
@@ -82,6 +83,23 @@ def see_processes(id):
             return f.read().split()
     except OSError:
         return []
+
+
+@contextlib.contextmanager
+def our_seed(fault=None):
+    """In place of the system's, a child of ours, with the fault if any; killed at the end."""
+    run('systemctl', 'stop', 'seed')
+    program, env = ('seed-faults', {'SEE_FAULT': fault}) if fault else ('seed', {})
+    seed = subprocess.Popen([f'{os.environ["ALCATRAZ"]}/bin/{program}'], env={**os.environ, **env},
+                            **QUIET)
+    try:
+        wait_for('seed', lambda: seed.poll() is None and
+                 seectl('status', 'x', status=None).status == 0)
+        yield seed
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            seed.kill()
+        seed.wait()
 
 
 def on_terminal(command, talk):

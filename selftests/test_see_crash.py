@@ -25,8 +25,6 @@ MNT, OTHER_MNT = '/mnt/crash', '/mnt/crash2'
 IMAGE, COPY = '/root/crash.img', '/root/crash2.img'
 DATA = f'{MNT}/data'
 SAME_AFTER = ('type', 'mode', 'uid', 'gid', 'rdev', 'size', 'content', 'xattrs', 'mtime')
-# what mounting and booting do is not to be seen by the guest's own daemon
-QUIET = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}
 
 # In the SEE: every kind of step, more than once, over several directories.
 SCRIPT = '''
@@ -123,25 +121,9 @@ def make_changes():
     seectl('run', 'x', '--keep', '--', 'sh', '-c', SCRIPT)
 
 
-@contextlib.contextmanager
-def our_seed(program, **env):
-    """In place of the system's, a child of ours; killed at the end."""
-    run('systemctl', 'stop', 'seed')
-    seed = subprocess.Popen([f'{os.environ["ALCATRAZ"]}/bin/{program}'], env={**os.environ, **env},
-                            **QUIET)
-    try:
-        wait_for('seed', lambda: seed.poll() is None and
-                 seectl('status', 'x', status=None).status == 0)
-        yield seed
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            seed.kill()
-        seed.wait()
-
-
 def commit(fault, status=None):
     """With a seed that has the fault; what seectl said, and whether that killed seed."""
-    with our_seed('seed-faults', SEE_FAULT=fault) as seed:
+    with our_seed(fault) as seed:
         done = seectl('commit', '--criterion', 'writes', 'x', status=status)
         if done.status and '=' not in fault:
             wait_for('the fault', lambda: seed.poll() is not None)
@@ -440,7 +422,7 @@ def start_commit():
 def undisturbed():
     """The host after a commit, and how long that took."""
     make_changes()
-    with our_seed('seed'):
+    with our_seed():
         start = time.monotonic()
         eq(start_commit().wait(), 0, 'a commit that nobody disturbs')
         return tree_of(DATA), time.monotonic() - start
@@ -460,7 +442,7 @@ def start_anew(before):
 
 def kill_at(moment):
     """Seed is killed so long after seectl was started; seectl's exit status."""
-    with our_seed('seed') as seed:
+    with our_seed() as seed:
         end = time.monotonic() + moment
         client = start_commit()
         # the moment is what is tested: nothing is waited for

@@ -501,20 +501,13 @@ def limit(h):
 @contextlib.contextmanager
 def in_the_middle(h, fault=MEANWHILE):
     """A commit whose seed was killed: the module has it, until another seed comes."""
-    run('systemctl', 'stop', 'seed')
-    seed = subprocess.Popen([f'{os.environ["ALCATRAZ"]}/bin/seed-faults'], stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL, env={**os.environ, 'SEE_FAULT': fault})
     try:
-        wait_for('seed', lambda: seed.poll() is None and
-                 seectl('status', 'x', status=None).status == 0)
-        seectl('commit', 'x', *WRITES, status=125)
-        wait_for('the fault', lambda: seed.poll() is not None)
-        eq(seed.poll(), -signal.SIGKILL, 'seed')
-        yield
+        with our_seed(fault) as seed:
+            seectl('commit', 'x', *WRITES, status=125)
+            wait_for('the fault', lambda: seed.poll() is not None)
+            eq(seed.poll(), -signal.SIGKILL, 'seed')
+            yield
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            seed.kill()
-        seed.wait()
         run('systemctl', 'start', 'seed')
 
 
@@ -592,16 +585,10 @@ def failed_commit(h):
             kind(see)
         held = stack.enter_context(contextlib.closing(Held(see)))
         want, before = like(see.root), like(h.dir)
-        run('systemctl', 'stop', 'seed')
-        seed = subprocess.Popen([f'{os.environ["ALCATRAZ"]}/bin/seed-faults'],
-                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                env={**os.environ, 'SEE_FAULT': f'commit.before-mark={errno.EIO}'})
         try:
-            wait_for('seed', lambda: seectl('status', 'x', status=None).status == 0)
-            seectl('commit', 'x', *WRITES, status=3)
+            with our_seed(f'commit.before-mark={errno.EIO}'):
+                seectl('commit', 'x', *WRITES, status=3)
         finally:
-            seed.kill()
-            seed.wait()
             run('systemctl', 'start', 'seed')
         same_tree(like(h.dir), before, 'the host')
         same_tree(like(see.root), want, 'the SEE')
