@@ -146,38 +146,33 @@ mount --bind {OTHER_MNT} {MNT}
 '''
 
 
-def at_boot(faults, look):
-    """Recovery on the copy, killed at each of the faults; look() at the end of it."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if not pid:
+def with_own_mounts(what, function, *args):
+    """function(*args) in a process of its own, whose mounts the guest's own seed does not see."""
+    def inside():
         try:
-            os.close(reader)
             call('unshare', 0x20000)
             run('mount', '--make-rprivate', '/')
-            run('sh', '-c', BOOT)
-            tool = f'{os.environ["ALCATRAZ"]}/bin/see-recover'
-            for fault in faults:
-                subprocess.run([f'{tool}-faults'], env={**os.environ, 'SEE_FAULT': fault},
-                               **QUIET)
-            done = subprocess.run([tool], stderr=subprocess.PIPE, text=True)
-            again = subprocess.run([tool], stderr=subprocess.PIPE, text=True)
-            answer = (done.returncode, done.stderr, again.returncode, again.stderr, look())
-            run('umount', MNT)
-            run('umount', STORE)
-            run('umount', OTHER_MNT)
+            return function(*args)
         except BaseException:
-            answer = traceback.format_exc()
-        with os.fdopen(writer, 'wb') as f:
-            pickle.dump(answer, f)
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, 'rb') as f:
-        answer = pickle.load(f)
-    os.waitpid(pid, 0)
-    if isinstance(answer, str):
-        fail(f'at boot: {answer}')
-    status, errors, status2, errors2, seen = answer
+            fail(f'{what}: {traceback.format_exc()}')
+    return Child(inside).result()
+
+
+def at_boot(faults, look):
+    """Recovery on the copy, killed at each of the faults; look() at the end of it."""
+    def boot():
+        run('sh', '-c', BOOT)
+        tool = f'{os.environ["ALCATRAZ"]}/bin/see-recover'
+        for fault in faults:
+            subprocess.run([f'{tool}-faults'], env={**os.environ, 'SEE_FAULT': fault}, **QUIET)
+        done = subprocess.run([tool], stderr=subprocess.PIPE, text=True)
+        again = subprocess.run([tool], stderr=subprocess.PIPE, text=True)
+        answer = (done.returncode, done.stderr, again.returncode, again.stderr, look())
+        run('umount', MNT)
+        run('umount', STORE)
+        run('umount', OTHER_MNT)
+        return answer
+    status, errors, status2, errors2, seen = with_own_mounts('at boot', boot)
     eq((status, status2, errors2), (0, 0, ''), f'see-recover, which said {errors}')
     return seen
 
@@ -577,24 +572,8 @@ class Boot:
 
     def __init__(self, mode='ro'):
         before = disk()
-        reader, writer = os.pipe()
-        pid = os.fork()
-        if not pid:
-            try:
-                os.close(reader)
-                answer = self.child(mode)
-            except BaseException:
-                answer = traceback.format_exc()
-            with os.fdopen(writer, 'wb') as f:
-                pickle.dump(answer, f)
-            os._exit(0)
-        os.close(writer)
-        with os.fdopen(reader, 'rb') as f:
-            answer = pickle.load(f)
-        os.waitpid(pid, 0)
-        if isinstance(answer, str):
-            fail(f'in the initramfs: {answer}')
-        status, self.said, log, mounts, mounts_after, self.data, self.store = answer
+        status, self.said, log, mounts, mounts_after, self.data, self.store = with_own_mounts(
+            'in the initramfs', self.child, mode)
         eq((status, log), (0, self.said), f'exit status and log, where {self.said} was said')
         eq(mounts_after, mounts, 'mounts')
         ok(f' /root ext4 {mode},' in mounts, f'{mounts}')
@@ -602,8 +581,6 @@ class Boot:
 
     def child(self, mode):
         root = f'{INITRAMFS}/root'
-        call('unshare', 0x20000)
-        run('mount', '--make-rprivate', '/')
         run('mount', '--bind', INITRAMFS, INITRAMFS)
         run('mount', '-t', 'proc', 'proc', f'{INITRAMFS}/proc')
         run('mount', '-t', 'tmpfs', 'tmpfs', f'{INITRAMFS}/run')
