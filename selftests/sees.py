@@ -165,6 +165,21 @@ class Host:
                       cwd=self.dir, **kwargs)
 
 
+@contextlib.contextmanager
+def file_system(h, where, size):
+    """An ext4 of that size, on an image in the case's directory, mounted there."""
+    image = h.path('image')
+    with open(image, 'wb') as f:
+        f.truncate(size)
+    run('mkfs.ext4', '-q', image)
+    os.mkdir(where)
+    run('mount', '-o', 'loop', image, where)
+    try:
+        yield
+    finally:
+        umount(where, MNT_DETACH)
+
+
 def clean_up():
     """Remove what a case left; says what that was."""
     left = []

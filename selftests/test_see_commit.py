@@ -100,13 +100,8 @@ def in_place(h):
 @test()
 def several_layers(h):
     "one commit over two file systems; revert by a path above both"
-    image, fs = h.path('image'), h.path('fs')
-    with open(image, 'wb') as f:
-        f.truncate(64 << 20)
-    run('mkfs.ext4', '-q', image)
-    os.mkdir(fs)
-    run('mount', '-o', 'loop', image, fs)
-    try:
+    fs = h.path('fs')
+    with file_system(h, fs, 64 << 20):
         h.tree.write('a', 'a\n')
         h.tree.write('fs/b', 'b\n')
         script = 'echo 1 >>a; echo 2 >>fs/b; mkdir -p fs/c/d; mv fs/b fs/c/d/; echo 3 >fs/e'
@@ -123,8 +118,6 @@ def several_layers(h):
         eq(changes('x'), {}, 'changes')
         seectl('abort', 'x')
         wait_for('removal of the store', lambda: not os.path.exists(f'{fs}/.see'))
-    finally:
-        umount(fs, MNT_DETACH)
 
 
 @test()

@@ -290,13 +290,8 @@ def mounted_by_the_administrator(h):
 @test()
 def other_file_systems(h):
     "the store of a writable file system lies on it, hidden, and goes with the last SEE"
-    image, fs = h.path('image'), h.path('fs')
-    with open(image, 'wb') as f:
-        f.truncate(256 << 20)
-    run('mkfs.ext4', '-q', image)
-    os.mkdir(fs)
-    run('mount', '-o', 'loop', image, fs)
-    try:
+    fs = h.path('fs')
+    with file_system(h, fs, 256 << 20):
         Tree(fs).write('f', 'host\n')
         seectl('run', 'x', '--', 'sh', '-ec', f'cd {fs}; echo 1 >f; echo 2 >g; ls -a | grep see && exit 9 || true')
         ok(os.path.isdir(f'{fs}/.see'), 'store')
@@ -311,8 +306,6 @@ def other_file_systems(h):
         Tree(fs).holds('.see/x', 'x')
         # a SEE whose directory has gone can be aborted
         seectl('create', 'y')
-    finally:
-        umount(fs, MNT_DETACH)
     done = seectl('status', 'y', status=125)
     ok(fs in done.err, f'{done}')
     seectl('abort', 'y')

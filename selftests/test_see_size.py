@@ -325,13 +325,8 @@ os.truncate('a/b/f0', 1 << 30)
 @test()
 def layers_together(h):
     "share the limit; statfs shows it"
-    image, fs = h.path('image'), '/srv/small'
-    with open(image, 'wb') as f:
-        f.truncate(128 * MIB)
-    run('mkfs.ext4', '-q', image)
-    os.mkdir(fs)
-    run('mount', '-o', 'loop', image, fs)
-    try:
+    fs = '/srv/small'
+    with file_system(h, fs, 128 * MIB):
         first, second, size, free, again = inside(h, 'x', f'''
 first = put('f', 5 << 20)
 second = put('{fs}/f', 1 << 30)
@@ -344,9 +339,7 @@ print((first, second, st.f_blocks * st.f_frsize, st.f_bfree * st.f_frsize, put('
         ok(free < MIB, f'{free} bytes free')
         bounded('x', least=LIMIT * 3 // 4)
         seectl('abort', 'x')
-    finally:
-        umount(fs, MNT_DETACH)
-        os.rmdir(fs)
+    os.rmdir(fs)
 
 
 main()
