@@ -8,6 +8,7 @@ play in.  seed runs in the host's mount name space, so nothing is unshared.
 After each case there must be no SEE, no process in one, no mount of seefs and
 nothing in the store that was not there before.
 """
+import grp
 import json
 import pty
 import shlex
@@ -47,6 +48,11 @@ def seectl(*args, uid=0, gids=(), stdin='', status=0, cwd=None, env=None):
     if status is not None and done.status != status:
         fail(f'seectl {shlex.join(args)}: {done}, expected status {status}')
     return done
+
+
+def as_member():
+    """What makes seectl() run as the member of the group."""
+    return {'uid': MEMBER, 'gids': [MEMBER, grp.getgrnam('see').gr_gid]}
 
 
 def listing(**kwargs):

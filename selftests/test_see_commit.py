@@ -362,11 +362,6 @@ def mount_point(h):
 
 # ---- authority -------------------------------------------------------------------
 
-def as_member():
-    import grp
-    return {'uid': MEMBER, 'gids': [MEMBER, grp.getgrnam('see').gr_gid]}
-
-
 @contextlib.contextmanager
 def members_see(h):
     """A SEE of the member over a directory of his; yields how to be him."""

@@ -3,17 +3,6 @@
 """SEEs as things that are made, listed, looked at, kept over a restart, thrown away."""
 from sees import *
 
-AS_MEMBER = {'uid': MEMBER, 'gids': [MEMBER]}
-
-
-def see_gid():
-    import grp
-    return grp.getgrnam('see').gr_gid
-
-
-def as_member():
-    return {'uid': MEMBER, 'gids': [MEMBER, see_gid()]}
-
 
 def daemon():
     """Process id of seed, or None while it is not ready."""
