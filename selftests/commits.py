@@ -243,16 +243,4 @@ def change_all(see):
         function(Tree(see.path(kind)))
 
 
-@contextlib.contextmanager
-def something_runs(h, script='sleep 1000', name='x'):
-    child = subprocess.Popen(['seectl', 'run', name, '--keep', '--', 'sh', '-c', f'echo up; {script}'],
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=h.dir)
-    try:
-        eq(child.stdout.readline(), 'up\n', 'start')
-        yield child
-    finally:
-        child.terminate()
-        child.communicate()
-
-
 __all__ = [name for name, value in list(globals().items()) if not name.startswith('_')]

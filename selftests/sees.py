@@ -92,6 +92,19 @@ def see_processes(id):
 
 
 @contextlib.contextmanager
+def something_runs(h, script='echo up; sleep 1000', name='x'):
+    """A shell script in the SEE, which has said up; yields its process, ended in the end."""
+    child = subprocess.Popen(['seectl', 'run', name, '--keep', '--', 'sh', '-c', script], cwd=h.dir,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        eq(child.stdout.readline(), 'up\n', 'start')
+        yield child
+    finally:
+        child.terminate()
+        child.communicate()
+
+
+@contextlib.contextmanager
 def our_seed(fault=None):
     """In place of the system's, a child of ours, with the fault if any; killed at the end."""
     run('systemctl', 'stop', 'seed')

@@ -602,7 +602,7 @@ def placeholder(h):
     policy = '/usr/sbin/policy-rc.d'
     if os.path.lexists(policy):
         raise Skip('the host has a policy-rc.d')
-    with something_runs(h, 'echo 1 >f; sleep 1000') as child:
+    with something_runs(h, 'echo up; echo 1 >f; sleep 1000') as child:
         wait_for('the change', lambda: changes('x'))
         id = listing()[0]['id']
         child.kill()

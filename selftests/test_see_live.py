@@ -118,24 +118,18 @@ def a_process_goes_on(h):
     h.tree.write('log', 'host\n')
     script = '''set -e
         mkdir new; cd new; echo a >a; exec 4<a; exec 5<../log; echo 1 >>../log
-        echo made
+        echo up
         while [ ! -e /srv/go ]; do sleep 0.1; done
         test "$(pwd)" = "$(readlink /proc/self/cwd)"; cat a ../log; cat <&4; cat <&5
         echo 2 >>../log; echo b >b; rm a; cat ../log; ls'''
     os.makedirs('/srv', exist_ok=True)
-    child = subprocess.Popen(['seectl', 'run', 'x', '--keep', '--', 'sh', '-c', script], cwd=h.dir,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        eq(child.stdout.readline(), 'made\n', 'start')
+    with something_runs(h, script) as child:
         ok('SEE x is committed' in seectl('commit', 'x', *WRITES).out, 'commit')
         eq((h.tree.read('new/a'), h.tree.read('log')), (b'a\n', b'host\n1\n'), 'the host')
         ok(see_processes(listing()[0]['id']), 'the processes are there')
         with view(h) as see:
             Tree(f'{VIEW}/srv').write('go', '')
         out, err = child.communicate(timeout=60)
-    finally:
-        child.kill()
-        child.communicate()
     eq(err.splitlines()[:1] if child.returncode else [], [], 'errors inside')
     eq(out, 'a\nhost\n1\na\nhost\n1\nhost\n1\n2\nb\n', 'what it saw')
     eq((h.tree.ls('new'), h.tree.read('log')), ({'a'}, b'host\n1\n'), 'the host')
@@ -415,17 +409,11 @@ def busy_process(h):
                      'm = mmap.mmap(f, 5); os.close(f); m[0:1] = b\'H\'; print(\'up\', flush=True); '
                      'time.sleep(1000)"'}
     for kind, text in script.items():
-        child = subprocess.Popen(['seectl', 'run', 'x', '--keep', '--', 'sh', '-c', text], cwd=h.dir,
-                                 stdout=subprocess.PIPE, text=True)
-        try:
-            eq(child.stdout.readline(), 'up\n', 'start')
+        with something_runs(h, text):
             found = problems('x', *WRITES)
             eq([(p['path'], p['why']) for p in found], [(h.path('f'), 'busy')], kind)
             ok(str(found[0].get('pid')) in see_processes(listing()[0]['id']), f'{kind}: {found}')
             ok(found[0]['command'] in ('sh', 'sleep', 'python3'), f'{kind}: {found}')
-        finally:
-            child.terminate()
-            child.communicate()
         wait_for('the process', lambda: not see_processes(listing()[0]['id']))
         committed(h)
     seectl('abort', 'x')
@@ -435,7 +423,7 @@ def busy_process(h):
 def writers_wait(h):
     "who writes all the time loses nothing, and sees no error, through many commits"
     h.tree.write('log', '')
-    script = '''i=0
+    script = '''echo up; i=0
         while [ ! -e /srv/stop ]; do
             echo $i >>log || exit 1
             d=d$((i % 3)); mkdir -p $d && echo $i >$d/f~ && mv $d/f~ $d/f || exit 2
@@ -445,11 +433,9 @@ def writers_wait(h):
             i=$((i + 1))
         done
         echo $i'''
-    child = subprocess.Popen(['seectl', 'run', 'x', '--keep', '--', 'sh', '-c', script], cwd=h.dir,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     done = tried = 0
-    try:
-        wait_for('the writer', lambda: seectl('status', 'x', status=None).status == 0 and changes('x'))
+    with something_runs(h, script) as child:
+        wait_for('the writer', lambda: changes('x'))
         while done < 8:
             got = seectl('commit', 'x', *WRITES, status=None)
             tried += 1
@@ -460,9 +446,6 @@ def writers_wait(h):
         with view(h) as see:
             Tree(f'{VIEW}/srv').write('stop', '')
         out, err = child.communicate(timeout=60)
-    finally:
-        child.kill()
-        child.communicate()
     eq((child.returncode, err.replace('SEE x is kept', '').count('rror')), (0, 0), f'writer: {err}')
     committed(h)
     count = int(out.split()[0])

@@ -11,20 +11,6 @@ def daemon():
     return int(got['MainPID']) if got['ActiveState'] == 'active' else None
 
 
-@contextlib.contextmanager
-def something_runs(h, name, script='sleep 1000'):
-    """A command in SEE name, running; yields its process and the SEE's id."""
-    child = subprocess.Popen(['seectl', 'run', name, '--keep', '--', 'sh', '-c',
-                              f'echo up; {script}'], stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, text=True, cwd=h.dir)
-    try:
-        eq(child.stdout.readline(), 'up\n', 'start')
-        yield child, {see['name']: see['id'] for see in listing()}[name]
-    finally:
-        child.kill()
-        child.communicate()
-
-
 @test(smoke=True)
 def life(h):
     "create, list, status, run, inspect, abort"
@@ -83,7 +69,9 @@ def errors(h):
 @test(smoke=True)
 def abort_kills(h):
     "whatever runs in the SEE dies, the layers answer EIO, and nothing is left"
-    with something_runs(h, 'x', 'setsid sleep 1000 & setsid sleep 1000 & sleep 1000') as (child, id):
+    script = 'echo up; setsid sleep 1000 & setsid sleep 1000 & sleep 1000'
+    with something_runs(h, script) as child:
+        id = listing()[0]['id']
         wait_for('the processes', lambda: len(see_processes(id)) >= 4)
         os.mkdir(h.path('mnt'))
         seectl('mount', 'x', h.path('mnt'))
@@ -118,9 +106,10 @@ for i in range(300):
 def restart_of_the_daemon(h):
     "what runs goes on; the SEE is as it was, and a new descriptor has the same objects"
     h.tree.write('f', 'host\n')
-    script = (f'echo 1 >>{h.dir}/f; while [ ! -e {h.dir}/go ]; do sleep 0.05; done; '
+    script = (f'echo up; echo 1 >>{h.dir}/f; while [ ! -e {h.dir}/go ]; do sleep 0.05; done; '
               f'cat {h.dir}/f; echo 2 >{h.dir}/late')
-    with something_runs(h, 'x', script) as (child, id):
+    with something_runs(h, script) as child:
+        id = listing()[0]['id']
         wait_for('the change', lambda: changes('x'))
         for how in ('restart',), ('kill', '-s', 'KILL'):
             before = daemon()
