@@ -35,14 +35,18 @@ def untouched(h):
     same_tree(fingerprint(h.dir, LOOKS + ('ino',)), before, 'the host was changed')
 
 
+def commit(name='x', criterion='writes', **kwargs):
+    """Commit, and wait until what was displaced is disposed of: until then it has links."""
+    out = seectl('commit', name, '--criterion', criterion, **kwargs).out
+    ok(f'SEE {name} is committed' in out, out)
+    wait_for('the trash', lambda: not [n for n in os.listdir(STORE) if n.startswith('trash')])
+
+
 def committed(h, name='x', criterion='writes', **kwargs):
     """Commit; afterwards the host is the SEE's view, and the SEE has no changes."""
     with view(h, name) as see:
         want = like(see.root)
-    out = seectl('commit', name, '--criterion', criterion, **kwargs).out
-    ok(f'SEE {name} is committed' in out, out)
-    # what was displaced has links until it is disposed of
-    wait_for('the trash', lambda: not [n for n in os.listdir(STORE) if n.startswith('trash')])
+    commit(name, criterion, **kwargs)
     same_tree(like(h.dir), want, 'the host is not what the SEE saw')
     eq(changes(name), {}, 'changes after the commit')
     with view(h, name) as see:

@@ -52,9 +52,7 @@ class Held:
 def committed_live(h, see, held, what):
     """Commit while all of it is open."""
     want = like(see.root)
-    out = seectl('commit', 'x', *WRITES).out
-    ok('SEE x is committed' in out, f'{what}: {out}')
-    wait_for('the trash', lambda: not [n for n in os.listdir(STORE) if n.startswith('trash')])
+    commit()
     same_tree(like(h.dir), want, f'{what}: the host is not what the SEE saw')
     same_tree(like(see.root), want, f'{what}: the SEE is not what it was')
     held.same(what)
