@@ -170,6 +170,12 @@ def syncfs(path):
         call('syncfs', fd)
 
 
+def drop_caches():
+    """Evict what can be evicted, of all file systems."""
+    with open('/proc/sys/vm/drop_caches', 'w') as f:
+        f.write('3')
+
+
 def mount(source, target, fstype, flags=0, data=''):
     call('mount', source, target, fstype, ctypes.c_ulong(flags), data)
 
@@ -781,8 +787,7 @@ class See:
             return
         for path in (self.mnt, self.host.root, self.private):
             syncfs(path)
-        with open('/proc/sys/vm/drop_caches', 'w') as f:
-            f.write('3')
+        drop_caches()
 
     def stages(self):
         """for _ in s.stages(): what holds now, after eviction and remount."""

@@ -126,8 +126,7 @@ def views_agree(s, origin):
     maps[1].flush()
     os.fsync(fds[1])
     agree('after fsync')
-    with open('/proc/sys/vm/drop_caches', 'w') as f:
-        f.write('3')
+    drop_caches()
     agree('after drop_caches')
     view()
     os.pwrite(fds[-1], pattern(3 * PAGE, 2), 7 * PAGE + 1)
@@ -748,8 +747,7 @@ def unlinked(s, origin):
         os.ftruncate(fd, 9 * PAGE)
         m.truncate(9 * PAGE)
         os.fsync(fd)
-        with open('/proc/sys/vm/drop_caches', 'w') as f:
-            f.write('3')
+        drop_caches()
         eq(pread(fd, 10 * PAGE, 0), bytes(m.data), 'content')
     for _ in s.stages():
         s.see.absent('f')

@@ -224,8 +224,7 @@ def walk(s, seed, steps, top, size):
             for f in files:
                 f.all()
         elif dice < 0.01:
-            with open('/proc/sys/vm/drop_caches', 'w') as f:
-                f.write('3')
+            drop_caches()
         elif dice < 0.015:
             for f in files:
                 f.forget()

@@ -456,8 +456,7 @@ def enospc_when_written_back(s):
                     os.lseek(filler, 0, os.SEEK_END)
         raises(errno.ENOSPC, os.fsync, fd)
         eq(os.pread(fd, len(data), MIB), data, 'content meanwhile')
-        with open('/proc/sys/vm/drop_caches', 'w') as f:
-            f.write('3')
+        drop_caches()
         eq(os.pread(fd, len(data), MIB), data, 'content after drop_caches')
         empty(s)
         os.fsync(fd)
@@ -601,8 +600,7 @@ def throttled(s):
             os.pwrite(fd, bytes([i % 251 + 1]) * MIB, i * MIB)
             for at in range(size + i * MIB, size + (i + 1) * MIB, PAGE):
                 mapped[at] = at // PAGE % 251 + 1
-        with open('/proc/sys/vm/drop_caches', 'w') as f:
-            f.write('3')
+        drop_caches()
         for i in range(size // MIB):
             eq(mapped[i * MIB + 17], i % 251 + 1, f'MiB {i}')
         for at in range(size, 2 * size, PAGE):

@@ -170,11 +170,6 @@ def without_a_name(h):
     seectl('abort', 'x')
 
 
-def drop_caches():
-    with open('/proc/sys/vm/drop_caches', 'w') as f:
-        f.write('3')
-
-
 @test()
 def old_descriptors(h):
     "what is changed by one from before the commit is a change of the name that it has now"
@@ -513,7 +508,7 @@ def reading_goes_on(h):
         with in_the_middle(h):
             held.same('in the middle')
             same_tree(like(see.root), want, 'the SEE in the middle')
-            run('sh', '-c', 'echo 3 >/proc/sys/vm/drop_caches')
+            drop_caches()
             h.tree.write('by-the-host', 'new\n')
             see.holds('by-the-host', 'new\n')
             h.tree.unlink('by-the-host')
