@@ -392,6 +392,19 @@ def empty(s):
     time.sleep(1.1)
 
 
+def store_to_all(s, name, size):
+    """Store to each page of a mapping, in a process that gets SIGBUS when there is no space."""
+    pid = os.fork()
+    if pid == 0:
+        with s.see.opened(name, os.O_RDWR) as fd:
+            mapped = mmap.mmap(fd, size)
+            for at in range(0, size, PAGE):
+                mapped[at] = 1
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    eq(status & 127, signal.SIGBUS, 'status of the storing process')
+
+
 @test(layer=True, private=('other',), over=('write', 'mmap', 'append'))
 def enospc_when_written(s, how):
     "a host file: ENOSPC when it is written, and what was written can be synced"
@@ -406,17 +419,7 @@ def enospc_when_written(s, how):
     chunk, done = pattern(64 << 10), 0
     with s.see.opened('f', os.O_RDWR) as fd:
         if how == 'mmap':
-            def store():
-                with s.see.opened('f', os.O_RDWR) as mine:
-                    mapped = mmap.mmap(mine, size)
-                    for at in range(0, size, PAGE):
-                        mapped[at] = 1
-            pid = os.fork()
-            if pid == 0:
-                store()
-                os._exit(0)
-            _, status = os.waitpid(pid, 0)
-            eq(status & 127, signal.SIGBUS, 'status of the storing process')
+            store_to_all(s, 'f', size)
             done = 8 * MIB
         else:
             try:
@@ -554,21 +557,10 @@ def enospc_born_holes(s, how):
     s.host.write('from', pattern(64 << 10))
     fill(s, 8 * MIB)
 
-    def store():
-        with s.see.opened('new', os.O_RDWR) as mine:
-            mapped = mmap.mmap(mine, size)
-            for at in range(0, size, PAGE):
-                mapped[at] = 1
-
     done = 0
     with s.see.opened('new', os.O_RDWR) as fd, s.see.opened('from') as source:
         if how == 'mmap':
-            pid = os.fork()
-            if pid == 0:
-                store()
-                os._exit(0)
-            _, status = os.waitpid(pid, 0)
-            eq(status & 127, signal.SIGBUS, 'status of the storing process')
+            store_to_all(s, 'new', size)
         try:
             while how != 'mmap' and done < size:
                 if how == 'copy':
