@@ -954,23 +954,44 @@ def test(smoke=False, layer=False, private=None, over=((),)):
     return register
 
 
-def in_child(case, s, answer):
-    """The body of a case's process; the answer goes to a file."""
+def selected():
+    """The cases that the environment asks for."""
+    pattern = os.environ.get('SEE_CASE', '*')
+    return [c for c in CASES if fnmatch.fnmatchcase(c.name, pattern)
+            and (c.smoke or not SMOKE)]
+
+
+def outcome(case, s):
+    """(status, text) of a case's function, in the case's process."""
     os.setpgrp()
     signal.alarm(TIMEOUT)
-    status, text = 'ok', ''
     try:
         case.function(s, *case.args)
     except Skip as e:
-        status, text = 'skip', str(e)
+        return 'skip', str(e)
     except (Failed, OSError) as e:
         at = [f for f in traceback.extract_tb(e.__traceback__)
-              if not f.filename.endswith('see_test.py')]
-        status = 'failed'
-        text = f'{e} {s.stage}\nat ' + ' < '.join(
+              if not f.filename.endswith(('sees.py', 'see_test.py'))]
+        return 'failed', f'{e} {s.stage}\nat ' + ' < '.join(
             f'{os.path.basename(f.filename)}:{f.lineno}' for f in at[::-1])
     except BaseException:
-        status, text = 'failed', f'{s.stage}\n{traceback.format_exc()}'
+        return 'failed', f'{s.stage}\n{traceback.format_exc()}'
+    return 'ok', ''
+
+
+def report(number, case, status, text):
+    """What came of a case, as TAP."""
+    skip = f' # SKIP {text}' if status == 'skip' else ''
+    print(f'{"not " if status == "failed" else ""}ok {number} - {case.name}{skip}')
+    if status == 'failed':
+        for line in text.splitlines():
+            print(f'#   {line}'.encode('utf-8', 'backslashreplace').decode())
+    sys.stdout.flush()
+
+
+def in_child(case, s, answer):
+    """The body of a case's process; the answer goes to a file."""
+    status, text = outcome(case, s)
     with open(answer, 'wb') as f:
         pickle.dump((status, text, s.host.base), f)
 
@@ -1013,9 +1034,7 @@ def run_case(case, scratch, number):
 
 
 def main():
-    pattern = os.environ.get('SEE_CASE', '*')
-    cases = [c for c in CASES if fnmatch.fnmatchcase(c.name, pattern)
-             and (c.smoke or not SMOKE)]
+    cases = selected()
     print('TAP version 13')
     if os.geteuid() != 0:
         print('1..0 # SKIP must run as root')
@@ -1035,16 +1054,8 @@ def main():
     try:
         for number, case in enumerate(cases, 1):
             status, text = run_case(case, scratch, number)
-            if status == 'failed':
-                failures += 1
-                print(f'not ok {number} - {case.name}')
-                for line in text.splitlines():
-                    print(f'#   {line}'.encode('utf-8', 'backslashreplace')
-                          .decode())
-            else:
-                skip = f' # SKIP {text}' if status == 'skip' else ''
-                print(f'ok {number} - {case.name}{skip}')
-            sys.stdout.flush()
+            failures += status == 'failed'
+            report(number, case, status, text)
     finally:
         scratch.close()
     sys.exit(1 if failures else 0)

@@ -15,7 +15,6 @@ import shlex
 import time
 
 from see_test import *
-from see_test import CASES, SMOKE, TIMEOUT
 
 STORE, CGROUP = '/var/lib/see', '/sys/fs/cgroup/see'
 # What "everything" means where the host is compared before and after.
@@ -221,34 +220,20 @@ def leftovers():
         eq([n for n in os.listdir(CGROUP) if n.isdigit()], [], 'control groups')
 
 
-def in_child(case, number, answer):
-    os.setpgrp()
-    signal.alarm(TIMEOUT)
-    status, text = 'ok', ''
-    try:
-        case.function(Host(number), *case.args)
-    except Skip as e:
-        status, text = 'skip', str(e)
-    except (Failed, OSError) as e:
-        at = [f for f in traceback.extract_tb(e.__traceback__)
-              if not f.filename.endswith(('sees.py', 'see_test.py'))]
-        status = 'failed'
-        text = f'{e}\nat ' + ' < '.join(
-            f'{os.path.basename(f.filename)}:{f.lineno}' for f in at[::-1])
-    except BaseException:
-        status, text = 'failed', traceback.format_exc()
-    with os.fdopen(answer, 'wb') as f:
-        pickle.dump((status, text), f)
-
-
 def run_case(case, number):
+    try:
+        h = Host(number)
+    except OSError as e:
+        return 'failed', f'no fixture: {e}'
     reader, writer = os.pipe()
     sys.stdout.flush()
     pid = os.fork()
     if not pid:
         os.close(reader)
         try:
-            in_child(case, number, writer)
+            answer = outcome(case, h)
+            with os.fdopen(writer, 'wb') as f:
+                pickle.dump(answer, f)
         finally:
             os._exit(0)
     os.close(writer)
@@ -265,14 +250,12 @@ def run_case(case, number):
         leftovers()
     except Failed as e:
         status, text = 'failed', f'{text}\n{e}'
-    shutil.rmtree(f'/srv/case{number}', ignore_errors=True)
+    shutil.rmtree(h.dir, ignore_errors=True)
     return status, text
 
 
 def main():
-    pattern = os.environ.get('SEE_CASE', '*')
-    cases = [c for c in CASES if fnmatch.fnmatchcase(c.name, pattern)
-             and (c.smoke or not SMOKE)]
+    cases = selected()
     print(f'TAP version 13\n1..{len(cases)}', flush=True)
     if not shutil.which('seectl') or not os.path.exists('/dev/see'):
         print('Bail out! seectl and /dev/see are needed')
@@ -287,12 +270,7 @@ def main():
     for number, case in enumerate(cases, 1):
         status, text = run_case(case, number)
         failures += status == 'failed'
-        skip = f' # SKIP {text}' if status == 'skip' else ''
-        print(f'{"not " if status == "failed" else ""}ok {number} - {case.name}{skip}')
-        if status == 'failed':
-            for line in text.splitlines():
-                print(f'#   {line}'.encode('utf-8', 'backslashreplace').decode())
-        sys.stdout.flush()
+        report(number, case, status, text)
     sys.exit(1 if failures else 0)
 
 
