@@ -7,6 +7,7 @@
 
 #include "attr.h"
 #include "keep.h"
+#include "meta.h"
 #include "seed.h"
 
 #define LIST_MAX	(16U << 20)
@@ -47,14 +48,7 @@ static char *line_of(const char *name, const char *why, const char *path)
 	if (!f)
 		return NULL;
 	fprintf(f, "%s %s /", name, why);
-	for (; *path; path++) {
-		unsigned char c = (unsigned char)*path;
-
-		if (c <= ' ' || c == '\\' || c >= 127)
-			fprintf(f, "\\%03o", c);
-		else
-			fputc(c, f);
-	}
+	meta_put_path(f, path);
 	fputc('\n', f);
 	if (ferror(f) | fclose(f)) {
 		free(line);

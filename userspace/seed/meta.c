@@ -235,7 +235,7 @@ int meta_parse(struct meta *m, const char *text, size_t len)
 
 /* ---- writing ---- */
 
-static void put_path(FILE *f, const char *path)
+void meta_put_path(FILE *f, const char *path)
 {
 	for (; *path; path++) {
 		unsigned char c = (unsigned char)*path;
@@ -267,9 +267,9 @@ char *meta_format(const struct meta *m)
 		for (unsigned int b = 0; b < l->handle.len; b++)
 			fprintf(f, "%02x", l->handle.bytes[b]);
 		fputc(' ', f);
-		put_path(f, l->base);
+		meta_put_path(f, l->base);
 		fputc(' ', f);
-		put_path(f, l->path);
+		meta_put_path(f, l->path);
 		fputc('\n', f);
 	}
 	fputs("end\n", f);

@@ -27,6 +27,7 @@
 #include <linux/see.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #define META_MAX	(1U << 20)	/* bytes of a file */
 #define HANDLE_MAX	128		/* bytes of a file handle, MAX_HANDLE_SZ */
@@ -72,6 +73,8 @@ struct meta {
 int meta_parse(struct meta *m, const char *text, size_t len);
 /* the text of @m, or NULL without memory */
 char *meta_format(const struct meta *m);
+/* a path as it stands there; the list of what is kept has it like that, too */
+void meta_put_path(FILE *f, const char *path);
 void meta_free(struct meta *m);
 
 #endif
