@@ -119,9 +119,9 @@ struct see_gate {
  * struct see_layer - one mounted seefs superblock (sb->s_fs_info)
  * @lower: private, read-only, noatime clone of the host mount, and its root
  * @priv: private clone of the mount that holds the private tree, and its root
- * @objects: directory of the containers, "c" in the private tree
- * @bornbox: directory of the born directories' containers, "b"
- * @work: directory for what is not yet in place, "w"
+ * @objects: directory of the containers, "changed" in the private tree
+ * @bornbox: directory of the born directories' containers, "born"
+ * @work: directory for what is not yet in place, "work"
  * @cred: the mounter's credentials; all work below runs under them
  * @lock: protects @changed; leaf
  * @changed: list of the changed host objects (see_inode.changed); each holds
