@@ -739,8 +739,9 @@ unsigned int see_nlink(struct inode *inode, unsigned int born)
 		return see_dir_nlink(inode, host);
 	}
 	host = lower ? lower->i_nlink : 0;
-	if (!host && !links && see_test(inode, SEE_I_FOLLOWED))
-		return 1;	/* the kept name */
+	/* the kept name; what the SEE covers is not the host's any more */
+	if (!host)
+		return links + see_test(inode, SEE_I_KEEPS);
 	cut = xa_load(&see_layer(inode->i_sb)->cuts, inode->i_ino);
 	links += host - (cut ? (long)xa_to_value(cut) : 0);
 	return max(links, 0);

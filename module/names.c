@@ -178,6 +178,15 @@ static void see_names_erase(struct see_names *names, struct see_name *entry)
 	names->nr--;
 }
 
+/* a name that an object follows got bare, or covered; names->lock held */
+static void see_names_keeps(struct inode *target, bool keeps)
+{
+	if (keeps)
+		set_bit(SEE_I_KEEPS, &see_i(target)->flags);
+	else
+		clear_bit(SEE_I_KEEPS, &see_i(target)->flags);
+}
+
 /**
  * see_names_set - what the SEE says of a name from now on
  * @dir: directory with a table
@@ -200,6 +209,10 @@ void see_names_set(struct inode *dir, struct see_name *entry)
 		dead = old;
 		if (old)
 			see_names_erase(names, old);
+		if (old && old->kind == SEE_NAME_FOLLOW)
+			see_names_keeps(old->target, false);
+		if (entry->kind == SEE_NAME_FOLLOW)
+			see_names_keeps(entry->target, true);
 		entry->covers = old ? old->covers : 0;
 		if (old && entry->kind != SEE_NAME_FOLLOW)
 			entry->follow = old->kind == SEE_NAME_FOLLOW ?
@@ -243,12 +256,15 @@ void see_names_del(struct inode *dir, const struct qstr *name)
 		entry->kind = SEE_NAME_FOLLOW;
 		entry->target = entry->follow;
 		entry->follow = NULL;
+		see_names_keeps(entry->target, true);
 		entry->removed = SEE_TOMB_NONE;
 		entry->covers = 0;
 		memset(entry->command, 0, sizeof(entry->command));
 		entry = NULL;
 	} else if (entry) {
 		see_names_erase(names, entry);
+		if (entry->kind == SEE_NAME_FOLLOW)
+			see_names_keeps(entry->target, false);
 	}
 	spin_unlock(&names->lock);
 	if (covers)

@@ -84,6 +84,7 @@ static void see_keep_nameless(struct see_rebinding *r, struct inode *inode)
 
 	see_drop_table(si);
 	set_bit(SEE_I_NOFOLLOW, &si->flags);
+	clear_bit(SEE_I_KEEPS, &si->flags);
 	atomic_set(&si->links, 0);
 	r->kept += atomic64_read(&si->cost);
 	if (priv)
@@ -120,7 +121,7 @@ static void see_rebind_born(struct inode *inode)
 
 #define SEE_I_PRIVATE	(BIT(SEE_I_CHANGED) | BIT(SEE_I_GONE) | BIT(SEE_I_KEPT) | \
 			 BIT(SEE_I_ATTRS) | BIT(SEE_I_ATTRDIRTY) | \
-			 BIT(SEE_I_PLACED) | BIT(SEE_I_FOLLOWED) | \
+			 BIT(SEE_I_PLACED) | BIT(SEE_I_FOLLOWED) | BIT(SEE_I_KEEPS) | \
 			 BIT(SEE_I_NOFOLLOW) | BIT(SEE_I_LOCK_POSIX) | \
 			 BIT(SEE_I_LOCK_FLOCK))
 

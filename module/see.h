@@ -186,6 +186,7 @@ enum {
 	SEE_I_PLACED,		/* directory that has a name made by the SEE */
 	SEE_I_LISTED,		/* on see_layer.changed */
 	SEE_I_FOLLOWED,		/* the parent's container says where it was */
+	SEE_I_KEEPS,		/* and nothing covers that name */
 	SEE_I_NOFOLLOW,		/* and it shall not say so */
 	SEE_I_LOCK_POSIX,	/* the SEE took a write lock by fcntl(2) */
 	SEE_I_LOCK_FLOCK,	/* the same by flock(2) */

@@ -495,6 +495,25 @@ def dropped_object_with_attributes_only(s):
 
 
 @test(layer=True)
+def links_of_a_kept_name(s):
+    "the kept name counts beside those that the SEE gave, until the SEE removes it"
+    s.see.append('file', 'of the SEE\n')
+    s.see.link('file', 'dir/more')
+    s.host.unlink('file')
+    for stage in s.stages():
+        for name in ('file', 'dir/more'):
+            eq(s.see.stat(name).st_nlink, 2, f'links of {name} {stage}')
+    with s.see.opened('file') as fd:
+        s.see.unlink('file')
+        eq(os.fstat(fd).st_nlink, 1, 'links without the kept name')
+        s.see.unlink('dir/more')
+        eq(os.fstat(fd).st_nlink, 0, 'links without a name')
+    for stage in s.stages():
+        for name in ('file', 'dir/more'):
+            s.see.absent(name)
+
+
+@test(layer=True)
 def dropped_under_an_open_descriptor(s):
     "the writer's descriptor and the kept name are one object"
     fd = s.see.open('file', os.O_RDWR)
