@@ -402,6 +402,9 @@ static int see_swap(struct see_tx *tx, struct see_tx_step *st, struct see_swap *
 			st->conflict |= SEE_CONFLICT_GONE;
 			err = -ESTALE;
 		}
+		/* the one is above the other: no word of what is in them */
+		if (err == -ENOTEMPTY)
+			err = -EINVAL;
 		if (err)
 			break;
 		see_rename_delegated(&rd, &delegated);

@@ -186,7 +186,7 @@ static inline struct posix_acl *see_real_acl(struct inode *inode, int type)
 	set_posix_acl(see_nop_idmap, d_inode(dentry), type, acl)
 #endif
 
-/* an ACL as bytes, to be freed; NULL for want of memory */
+/* an ACL as bytes, to be freed; NULL if there is no memory for them */
 static inline void *see_acl_bytes(const struct posix_acl *acl, size_t *size)
 {
 #ifdef SEE_HAVE_ACL_BYTES_ALLOC
@@ -196,9 +196,10 @@ static inline void *see_acl_bytes(const struct posix_acl *acl, size_t *size)
 
 	*size = posix_acl_xattr_size(acl->a_count);
 	buf = kmalloc(*size, GFP_KERNEL);
-	/* the buffer is as large as it asks for, so it cannot fail */
-	if (buf)
-		posix_acl_to_xattr(&init_user_ns, acl, buf, *size);
+	if (buf && posix_acl_to_xattr(&init_user_ns, acl, buf, *size) < 0) {
+		kfree(buf);
+		buf = NULL;
+	}
 	return buf;
 #endif
 }
@@ -290,39 +291,25 @@ static inline int see_vfs_create(struct dentry *dir, struct dentry *dentry, umod
 #define see_break_deleg_wait break_deleg_wait
 #define see_rename_delegated(rd, d) ((rd)->delegated_inode = (d))
 #else
-/* -EEXIST for a name that is there */
-static inline struct dentry *see_start_creating(struct dentry *dir,
-						const struct qstr *name)
+/* -EEXIST for a name that is there and should not be, or -ENOENT */
+static inline struct dentry *see_start_dirop(struct dentry *dir, const struct qstr *name,
+					     bool there)
 {
 	struct dentry *dentry;
 
 	inode_lock_nested(d_inode(dir), I_MUTEX_PARENT);
 	dentry = lookup_one_len((const char *)name->name, dir, name->len);
-	if (!IS_ERR(dentry) && d_is_positive(dentry)) {
+	if (!IS_ERR(dentry) && d_is_positive(dentry) != there) {
 		dput(dentry);
-		dentry = ERR_PTR(-EEXIST);
+		dentry = ERR_PTR(there ? -ENOENT : -EEXIST);
 	}
 	if (IS_ERR(dentry))
 		inode_unlock(d_inode(dir));
 	return dentry;
 }
 
-/* -ENOENT for a name that is not there */
-static inline struct dentry *see_start_removing(struct dentry *dir,
-						const struct qstr *name)
-{
-	struct dentry *dentry;
-
-	inode_lock_nested(d_inode(dir), I_MUTEX_PARENT);
-	dentry = lookup_one_len((const char *)name->name, dir, name->len);
-	if (!IS_ERR(dentry) && d_is_negative(dentry)) {
-		dput(dentry);
-		dentry = ERR_PTR(-ENOENT);
-	}
-	if (IS_ERR(dentry))
-		inode_unlock(d_inode(dir));
-	return dentry;
-}
+#define see_start_creating(dir, name) see_start_dirop(dir, name, false)
+#define see_start_removing(dir, name) see_start_dirop(dir, name, true)
 
 /* nothing to do for an error */
 static inline void see_end_creating(struct dentry *dir, struct dentry *dentry)

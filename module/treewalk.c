@@ -100,83 +100,6 @@ int see_list(struct see_layer *layer, struct dentry *dir,
 	return err;
 }
 
-/* one directory of see_tree_each() */
-struct see_visit {
-	struct list_head list;
-	struct dentry *dir;
-};
-
-static int see_visit_later(struct list_head *todo, struct dentry *dir)
-{
-	struct see_visit *v = kmalloc(sizeof(*v), GFP_KERNEL_ACCOUNT);
-
-	if (!v)
-		return -ENOMEM;
-	v->dir = dget(dir);
-	list_add(&v->list, todo);
-	return 0;
-}
-
-static int see_visit_dir(struct see_layer *layer, struct dentry *dir,
-			 struct list_head *todo,
-			 int (*fn)(struct dentry *dentry, void *arg), void *arg)
-{
-	struct see_entry *entry;
-	struct dentry *d;
-	LIST_HEAD(list);
-	int err;
-
-	err = see_list(layer, dir, &list);
-	list_for_each_entry(entry, &list, list) {
-		d = see_lookup_priv(dir, entry->name, entry->len);
-		err = PTR_ERR_OR_ZERO(d);
-		if (err)
-			break;
-		err = fn(d, arg);
-		if (!err && d_is_dir(d))
-			err = see_visit_later(todo, d);
-		dput(d);
-		if (!err && fatal_signal_pending(current))
-			err = -EINTR;
-		if (err)
-			break;
-	}
-	see_list_free(&list);
-	return err;
-}
-
-/**
- * see_tree_each - call a function for everything in a born tree
- * @layer: the layer
- * @top: the tree, itself included
- * @fn: called with each object; a result other than 0 ends it
- * @arg: for @fn
- *
- * Context: the mounter's credentials, no write access.
- */
-int see_tree_each(struct see_layer *layer, struct dentry *top,
-		  int (*fn)(struct dentry *dentry, void *arg), void *arg)
-{
-	struct see_visit *v, *next;
-	LIST_HEAD(todo);
-	int err = fn(top, arg);
-
-	if (!err && d_is_dir(top))
-		err = see_visit_later(&todo, top);
-	while (!err && !list_empty(&todo)) {
-		v = list_first_entry(&todo, struct see_visit, list);
-		list_del(&v->list);
-		err = see_visit_dir(layer, v->dir, &todo, fn, arg);
-		dput(v->dir);
-		kfree(v);
-	}
-	list_for_each_entry_safe(v, next, &todo, list) {
-		dput(v->dir);
-		kfree(v);
-	}
-	return err;
-}
-
 /* a directory that is still to be listed */
 struct see_pending {
 	struct list_head list;
@@ -205,6 +128,60 @@ static struct dentry *see_walk_next(struct list_head *pending)
 		kfree(p);
 	}
 	return dir;
+}
+
+static int see_visit_dir(struct see_layer *layer, struct dentry *dir,
+			 struct list_head *todo,
+			 int (*fn)(struct dentry *dentry, void *arg), void *arg)
+{
+	struct see_entry *entry;
+	struct dentry *d;
+	LIST_HEAD(list);
+	int err;
+
+	err = see_list(layer, dir, &list);
+	list_for_each_entry(entry, &list, list) {
+		d = see_lookup_priv(dir, entry->name, entry->len);
+		err = PTR_ERR_OR_ZERO(d);
+		if (err)
+			break;
+		err = fn(d, arg);
+		if (!err && d_is_dir(d))
+			err = see_walk_later(todo, d);
+		dput(d);
+		if (!err && fatal_signal_pending(current))
+			err = -EINTR;
+		if (err)
+			break;
+	}
+	see_list_free(&list);
+	return err;
+}
+
+/**
+ * see_tree_each - call a function for everything in a born tree
+ * @layer: the layer
+ * @top: the tree, itself included
+ * @fn: called with each object; a result other than 0 ends it
+ * @arg: for @fn
+ *
+ * Context: the mounter's credentials, no write access.
+ */
+int see_tree_each(struct see_layer *layer, struct dentry *top,
+		  int (*fn)(struct dentry *dentry, void *arg), void *arg)
+{
+	struct dentry *dir;
+	LIST_HEAD(todo);
+	int err = fn(top, arg);
+
+	if (!err && d_is_dir(top))
+		err = see_walk_later(&todo, top);
+	while ((dir = see_walk_next(&todo))) {
+		if (!err)
+			err = see_visit_dir(layer, dir, &todo, fn, arg);
+		dput(dir);
+	}
+	return err;
 }
 
 /**
