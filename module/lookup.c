@@ -656,6 +656,31 @@ static bool see_host_dir(struct inode *dir, const char *name, unsigned int len)
 	return ret;
 }
 
+/* the host has so many directories here that the SEE has elsewhere */
+static unsigned int see_dirs_elsewhere(struct inode *dir)
+{
+	struct see_layer *layer = see_layer(dir->i_sb);
+	struct dentry *lower;
+	struct inode *placed;
+	unsigned long ino;
+	unsigned int nr = 0;
+
+	xa_for_each(&layer->placed, ino, placed) {
+		struct name_snapshot snap;
+
+		lower = see_i(placed)->lower;
+		if (!lower || READ_ONCE(lower->d_parent) != see_i(dir)->lower ||
+		    d_unhashed(lower) || IS_ROOT(lower))
+			continue;
+		take_dentry_name_snapshot(&snap, lower);
+		/* what a private name covers was counted with that name */
+		if (!see_names_hides(dir, (const char *)snap.name.name, snap.name.len))
+			nr++;
+		release_dentry_name_snapshot(&snap);
+	}
+	return nr;
+}
+
 /* a directory of the host with private names: the host's, less, plus */
 static unsigned int see_dir_nlink(struct inode *inode, unsigned int host)
 {
@@ -667,7 +692,7 @@ static unsigned int see_dir_nlink(struct inode *inode, unsigned int host)
 	unsigned int nlink;
 	u64 id = 0, gen;
 
-	if (!names || host < 2)
+	if (!names)
 		return host;
 	if (see_i(inode)->lower &&
 	    see_version_sample(layer, see_i(inode)->lower, &now))
@@ -736,7 +761,11 @@ unsigned int see_nlink(struct inode *inode, unsigned int born)
 	}
 	if (S_ISDIR(inode->i_mode)) {
 		host = see_gone(inode) ? 2 : lower->i_nlink;
-		return see_dir_nlink(inode, host);
+		/* less than 2: a file system that does not count them */
+		if (host < 2)
+			return host;
+		host = see_dir_nlink(inode, host) - see_dirs_elsewhere(inode);
+		return max_t(int, host, 2);
 	}
 	host = lower ? lower->i_nlink : 0;
 	/* the kept name; what the SEE covers is not the host's any more */

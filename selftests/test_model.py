@@ -182,8 +182,8 @@ class Walk:
             self.compare()
 
 
-# seeds that found something: 20 and 28
-@test(smoke=True, over=(1, 2, 20, 28))
+# seeds that found something: 20, 28 and 77
+@test(smoke=True, over=(1, 2, 20, 28, 77))
 def random_walk(s, n):
     "in one small tree, where everything meets everything"
     with s.host.together():
