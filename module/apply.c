@@ -21,6 +21,7 @@
 
 #include "commit.h"
 #include "compat_data.h"
+#include "guards.h"
 #include "inode.h"
 #include "lower.h"
 #include "tree.h"
@@ -201,6 +202,8 @@ static int see_tx_left(struct see_tx *tx, struct see_tx_step *st, struct dentry 
 {
 	struct see_touched *t = xa_load(&tx->touched, (unsigned long)d_inode(dentry));
 
+	if (!see_guard(SEE_GUARD_BACK))
+		return 0;
 	return t ? see_tx_unchanged(tx, st, dentry, &t->to) : -ESTALE;
 }
 
@@ -276,7 +279,7 @@ static int see_tx_admit_victim(struct see_tx *tx, struct see_tx_step *st,
 		}
 	}
 	/* who forces displaces it as it is: it is kept */
-	if (see_tx_forces(tx))
+	if (see_tx_forces(tx) || !see_guard(SEE_GUARD_AGAIN_VERSION))
 		return 0;
 	return see_tx_unchanged(tx, st, victim, see_tx_expected(tx, st, inode));
 }
@@ -302,12 +305,14 @@ static int see_tx_admit(struct see_tx *tx, struct see_tx_step *st,
 static int see_swap_check(struct see_tx_step *st, const struct see_swap *s,
 			  struct dentry *src, struct dentry *dst)
 {
-	if (d_inode(src) != s->moved) {
+	if (d_inode(src) != s->moved &&
+	    (d_is_negative(src) || see_guard(SEE_GUARD_AGAIN_NAMES))) {
 		st->conflict |= d_is_negative(src) ? SEE_CONFLICT_GONE :
 						     SEE_CONFLICT_NAME;
 		return -ESTALE;
 	}
-	if (d_inode(dst) != s->displaced) {
+	if (d_inode(dst) != s->displaced &&
+	    (d_is_negative(dst) || see_guard(SEE_GUARD_AGAIN_NAMES))) {
 		st->conflict |= d_is_negative(dst) ? SEE_CONFLICT_GONE :
 						     SEE_CONFLICT_NAME;
 		return -ESTALE;
@@ -450,13 +455,8 @@ static int see_back_tree_one(struct dentry *dentry, void *arg)
 static int see_back_tree(struct see_tx *tx, struct see_tx_step *st)
 {
 	struct see_back_tree b = { .tx = tx, .st = st };
-	struct dentry *top = d_find_any_alias(st->src.inode);
-	int err;
+	int err = see_tree_each(see_tx_sb(tx, st->layer), st->target, see_back_tree_one, &b);
 
-	if (!top)
-		return -ESTALE;
-	err = see_tree_each(see_tx_sb(tx, st->layer), top, see_back_tree_one, &b);
-	dput(top);
 	if (err == -ESTALE)
 		st->conflict |= SEE_CONFLICT_CHANGED;
 	return err;

@@ -21,6 +21,7 @@
 
 #include "changes.h"
 #include "commit.h"
+#include "guards.h"
 #include "inode.h"
 #include "lower.h"
 #include "tree.h"
@@ -200,7 +201,7 @@ static int see_auth_tree(struct see_tx *tx, struct see_tx_step *st)
 {
 	struct see_layer *layer = see_tx_sb(tx, st->layer);
 	struct see_auth_new new = { .caller = tx->caller, .inherit = INVALID_GID };
-	struct dentry *top, *dir = see_tx_dir(tx, &st->dst);
+	struct dentry *dir = see_tx_dir(tx, &st->dst);
 	const struct cred *old;
 	int err;
 
@@ -208,13 +209,9 @@ static int see_auth_tree(struct see_tx *tx, struct see_tx_step *st)
 		return 0;
 	if (dir && (d_inode(dir)->i_mode & S_ISGID))
 		new.inherit = d_inode(dir)->i_gid;
-	top = d_find_any_alias(st->src.inode);
-	if (!top)
-		return -ESTALE;
 	old = override_creds(layer->cred);
-	err = see_tree_each(layer, top, see_auth_one, &new);
+	err = see_tree_each(layer, st->image ?: st->target, see_auth_one, &new);
 	revert_creds(old);
-	dput(top);
 	return err;
 }
 
@@ -364,7 +361,7 @@ int see_auth_step(struct see_tx *tx, struct see_tx_step *st)
 	const struct cred *old;
 	int err = 0;
 
-	if (!st->kind)
+	if (!st->kind || !see_guard(SEE_GUARD_AUTHORITY))
 		return 0;
 	if (__mnt_is_readonly(tx->layer[st->layer].caller.mnt))
 		return -EROFS;
@@ -394,9 +391,12 @@ int see_auth_step(struct see_tx *tx, struct see_tx_step *st)
  */
 int see_auth_locked(struct see_tx *tx, struct see_tx_step *st)
 {
-	const struct cred *old = override_creds(tx->caller);
+	const struct cred *old;
 	int err;
 
+	if (!see_guard(SEE_GUARD_AUTHORITY))
+		return 0;
+	old = override_creds(tx->caller);
 	err = st->kind == SEE_STEP_MODIFY ? see_auth_modify(tx, st) :
 					    see_auth_names(tx, st);
 	revert_creds(old);

@@ -22,6 +22,7 @@
 #include "control.h"
 #include "data.h"
 #include "gate.h"
+#include "guards.h"
 #include "inode.h"
 #include "lower.h"
 #include "names.h"
@@ -263,6 +264,8 @@ static int see_dir_conflict(struct inode *inode)
 	u64 xattrs;
 	int err;
 
+	if (!see_guard(SEE_GUARD_CHANGED_DIR))
+		return 0;
 	if (lower->i_mode != si->first_mode || !uid_eq(lower->i_uid, si->first_uid) ||
 	    !gid_eq(lower->i_gid, si->first_gid))
 		return SEE_CONFLICT_CHANGED;
@@ -286,7 +289,7 @@ static int see_object_conflict(struct see_changes *c, struct inode *inode)
 	err = see_version_sample(c->layer, si->lower, &now);
 	if (err)
 		return err;
-	if (!see_version_equal(&si->first, &now))
+	if (!see_version_equal(&si->first, &now) && see_guard(SEE_GUARD_CHANGED))
 		return SEE_CONFLICT_CHANGED;
 	return (si->first.flags | now.flags) & SEE_VERSION_WEAK ?
 		SEE_CONFLICT_WEAK : 0;
@@ -304,11 +307,13 @@ static int see_name_conflict(struct see_changes *c, struct inode *dir,
 	if (e->kind == SEE_NAME_FOLLOW)
 		return SEE_CONFLICT_GONE | (host ? SEE_CONFLICT_NAME : 0);
 	if (!e->removed)
-		return host ? SEE_CONFLICT_NAME : 0;
+		return host && see_guard(SEE_GUARD_TAKEN) ? SEE_CONFLICT_NAME : 0;
 	ret = see_tree_compare(see_names(dir)->sub[SEE_SUB_REMOVED], &q,
 			       c->layer, host, &old->size, &mode);
 	if (!host)
 		old->mode = mode;
+	if (!see_guard(SEE_GUARD_REMOVED))
+		return 0;
 	return ret == -ENOENT ? SEE_CONFLICT_WEAK : ret;
 }
 

@@ -165,13 +165,9 @@ void see_tx_undo_name(const struct see_tx_step *st, char *buf, size_t size)
 /* the key of an inode, or of nothing, to be freed */
 static char *see_tx_key(struct inode *inode)
 {
-	struct dentry *alias = inode ? d_find_any_alias(inode) : NULL;
-	char *key;
+	/* not by a name: the host may have removed the last one just now */
+	char *key = inode ? see_tree_key(inode) : kstrdup("", GFP_KERNEL);
 
-	if (!alias)
-		return kstrdup("", GFP_KERNEL);
-	key = see_tree_key(alias);
-	dput(alias);
 	return IS_ERR(key) ? NULL : key;
 }
 

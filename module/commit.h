@@ -78,12 +78,13 @@ struct see_tx_name {
  * @object: object of the SEE, pinned by the layer, or NULL
  * @src: see struct see_step
  * @dst: the same
- * @target: MODIFY: name of the host object; PREPARE_LINK: what is linked
+ * @target: MODIFY: name of the host object; PREPARE_LINK: what is linked; a born
+ *	    object: its name in "made"
  * @image: what PREPARE made
  * @ver: version of the host object that is displaced or modified
  * @after: what MODIFY left
  * @when: a born directory was installed, by the clock of the file system
- * @old: MODIFY: host side when it was prepared
+ * @old: MODIFY: host side when the step was made
  * @half: MODIFY failed, and so did taking it back: only the journal's way is left
  * @denying: writes to the displaced object are denied
  * @applied: and not taken back
@@ -115,6 +116,7 @@ struct see_tx_step {
 		umode_t mode;
 		kuid_t uid;
 		kgid_t gid;
+		u64 xattrs;
 	} old;
 	struct inode *denying;
 	bool applied;
@@ -218,6 +220,7 @@ void see_tx_touched(struct see_tx *tx, struct dentry *dentry,
 		    const struct see_version *before, const struct see_version *now);
 
 /* install.c */
+int see_install_before(struct see_tx_step *st);
 int see_install_image(struct see_tx *tx, struct see_tx_step *st);
 int see_install(struct see_tx *tx, struct see_tx_step *st);
 int see_install_back(struct see_tx *tx, struct see_tx_step *st);

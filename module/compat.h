@@ -104,6 +104,15 @@ static inline bool see_inode_is_new(struct inode *inode)
 }
 #endif
 
+static inline int see_encode_inode_fh(struct inode *inode, struct fid *fid, int *words)
+{
+#ifdef SEE_HAVE_ENCODE_FH_FLAGS
+	return exportfs_encode_inode_fh(inode, fid, words, NULL, 0);
+#else
+	return exportfs_encode_inode_fh(inode, fid, words, NULL);
+#endif
+}
+
 /* @isnew: it is still being made, by somebody else */
 static inline struct inode *see_ilookup5_nowait(struct super_block *sb, u64 hash,
 						int (*test)(struct inode *inode, void *data),

@@ -13,6 +13,8 @@
 #include <linux/splice.h>
 #include <linux/writeback.h>
 
+#include "guards.h"
+
 #ifdef SEE_HAVE_FILELOCK_OWN_HEADER
 #include <linux/filelock.h>
 #endif
@@ -159,16 +161,17 @@ static inline ssize_t see_splice_copy(struct file *in, loff_t pos_in, struct fil
  * opening itself is told all the same: nothing that is exported opens without.
  */
 #ifdef SEE_HAVE_NONOTIFY_MODE
-#define SEE_OPEN_QUIET O_NOATIME
+#define SEE_OPEN_QUIET (see_guard(SEE_GUARD_ATIME) ? O_NOATIME : 0)
 
 static inline struct file *see_quiet(struct file *file)
 {
-	if (!IS_ERR(file))
+	if (!IS_ERR(file) && see_guard(SEE_GUARD_QUIET))
 		file_set_fsnotify_mode(file, FMODE_NONOTIFY);
 	return file;
 }
 #else
-#define SEE_OPEN_QUIET (O_NOATIME | (__force int)FMODE_NONOTIFY)
+#define SEE_OPEN_QUIET ((see_guard(SEE_GUARD_ATIME) ? O_NOATIME : 0) |		\
+			(see_guard(SEE_GUARD_QUIET) ? (__force int)FMODE_NONOTIFY : 0))
 #define see_quiet(file) (file)
 #endif
 

@@ -18,6 +18,7 @@
 #include <linux/slab.h>
 
 #include "gate.h"
+#include "guards.h"
 #include "inode.h"
 #include "lookup.h"
 #include "lower.h"
@@ -109,7 +110,7 @@ static bool see_stream_actor(struct dir_context *ctx, const char *name, int len,
 		 * which was passed already or comes now, but never both.
 		 */
 		see_name_entry(layer, &found, &ino, &type);
-	} else if (see_names_hides(s->dir, name, len)) {
+	} else if (see_names_hides(s->dir, name, len) && see_guard(SEE_GUARD_COVER)) {
 		return true;
 	} else if (see_test(s->dir, SEE_I_BORN)) {
 		if (!layer->samefs)

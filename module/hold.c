@@ -80,7 +80,7 @@ static int see_hold_one(struct inode *inode, struct inode *parent,
 		err = see_first_xattrs(inode, &xattrs);
 	if (err)
 		return err;
-	origin = see_tree_key(si->lower);
+	origin = see_tree_key(d_inode(si->lower));
 	if (IS_ERR(origin))
 		return PTR_ERR(origin);
 	if (parent) {

@@ -27,6 +27,7 @@
 #include "blockmap.h"
 #include "commit.h"
 #include "data.h"
+#include "guards.h"
 #include "inode.h"
 #include "lower.h"
 #include "names.h"
@@ -292,6 +293,8 @@ static int see_compare(struct see_tx *tx, struct see_tx_step *st, bool back)
 	struct see_version now;
 	int err;
 
+	if (!(back ? see_guard(SEE_GUARD_BACK) : see_guard(SEE_GUARD_AGAIN_OBJECT)))
+		return 0;
 	err = see_compare_attrs(st, back, false);
 	if (err || S_ISDIR(host->i_mode))
 		return err;
@@ -333,16 +336,42 @@ out:
 	return err;
 }
 
-static void see_image_old(struct see_tx_step *st)
+static s64 see_mtime_ns(const struct inode *inode)
+{
+	struct timespec64 mtime = inode_get_mtime(inode);
+
+	return timespec64_to_ns(&mtime);
+}
+
+/**
+ * see_install_before - the attributes that a host object has before a commit
+ * @st: a step MODIFY
+ *
+ * When the step is made, before the host's side is compared with what the SEE
+ * started from: the version of a directory tells nothing about them.
+ */
+int see_install_before(struct see_tx_step *st)
 {
 	const struct inode *host = d_inode(st->target);
-	struct timespec64 mtime = inode_get_mtime(host);
 
 	st->old.mode = host->i_mode;
 	st->old.uid = host->i_uid;
 	st->old.gid = host->i_gid;
 	st->old.size = S_ISREG(host->i_mode) ? i_size_read(host) : 0;
-	st->old.mtime = timespec64_to_ns(&mtime);
+	st->old.mtime = see_mtime_ns(host);
+	return see_first_xattrs(st->object, &st->old.xattrs);
+}
+
+/* what the image has of a directory's xattrs is what was there then */
+static int see_image_xattrs(struct see_tx_step *st)
+{
+	u64 now;
+	int err = see_first_xattrs(st->object, &now);
+
+	if (err || now == st->old.xattrs)
+		return err;
+	st->conflict |= SEE_CONFLICT_CHANGED;
+	return -ESTALE;
 }
 
 /* with the xattrs again, since writing took security.capability away */
@@ -382,7 +411,9 @@ int see_install_image(struct see_tx *tx, struct see_tx_step *st)
 	name = (struct qstr)QSTR_INIT(buf, strlen(buf));
 	if (S_ISCHR(mode) || S_ISBLK(mode) || S_ISSOCK(mode))
 		mode = S_IFREG;
-	see_image_old(st);
+	/* names that come and go move it */
+	if (S_ISDIR(mode))
+		st->old.mtime = see_mtime_ns(d_inode(st->target));
 	err = see_begin(see_tx_sb(tx, st->layer)->sb, &op);
 	if (err)
 		return err;
@@ -395,7 +426,9 @@ int see_install_image(struct see_tx *tx, struct see_tx_step *st)
 	if (!err)
 		err = see_image_attrs(tx, st, st->target, d_inode(st->target));
 	/* now it is one of what the host had when the step was made */
-	return err ?: see_compare(tx, st, false);
+	if (!err)
+		err = see_compare(tx, st, false);
+	return err ?: see_image_xattrs(st);
 }
 
 /* ---- what the host dropped ---- */

@@ -20,6 +20,7 @@
 #include <linux/slab.h>
 
 #include "gate.h"
+#include "guards.h"
 #include "inode.h"
 #include "lookup.h"
 #include "lower.h"
@@ -211,6 +212,8 @@ static int see_revalidate_name(struct dentry *dentry, unsigned int flags)
 	/* born, linked or removed by the SEE; or it was until a commit */
 	if (unlikely(!lower))
 		return see_revalidate_slow(dentry, flags);
+	if (!see_guard(SEE_GUARD_NAME))
+		return 1;
 	inode = READ_ONCE(dentry->d_inode);
 	if (likely(READ_ONCE(dentry->d_time) == see_token(dentry, lower)) &&
 	    (!inode || likely(!see_attr_stale(inode))))
@@ -285,7 +288,7 @@ bool see_hidden(struct see_layer *layer, struct dentry *lower)
 	ssize_t len;
 	char c;
 
-	if (!S_ISDIR(inode->i_mode))
+	if (!S_ISDIR(inode->i_mode) || !see_guard(SEE_GUARD_STORE))
 		return false;
 	if (xa_load(&layer->hidden, inode->i_ino) == inode)
 		return true;
@@ -425,12 +428,14 @@ static struct dentry *see_find(struct inode *dir, struct dentry *dentry, bool *a
 		ihold(found.target);
 		return see_splice(found.target, dentry);
 	case SEE_NAME_FOLLOW:
-		if (!see_gone(found.target) ||
+		if (!see_gone(found.target) || !see_guard(SEE_GUARD_FOLLOW) ||
 		    see_test(found.target, SEE_I_PLACED))
 			break;
 		ihold(found.target);
 		return see_splice(found.target, dentry);
 	case SEE_NAME_ABSENT:
+		if (!see_guard(SEE_GUARD_ABSENT))
+			break;
 		return see_splice(NULL, dentry);
 	case SEE_NAME_NONE:
 		break;
@@ -607,6 +612,8 @@ int see_check_position(struct inode *inode, int mask)
 	const struct cred *old;
 	bool good = true;
 
+	if (!see_guard(SEE_GUARD_PLACE))
+		return 0;
 	/* the alias may go at any moment, but not its memory */
 	rcu_read_lock();
 	d = READ_ONCE(see_i(inode)->dpos);

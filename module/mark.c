@@ -16,6 +16,7 @@
 #include <linux/workqueue.h>
 
 #include "gate.h"
+#include "guards.h"
 #include "inode.h"
 #include "mark.h"
 #include "names.h"
@@ -56,7 +57,8 @@ static void see_gone_worker(struct work_struct *work)
 		if (err)
 			break;
 		/* a commit may have made it the host's meanwhile, or nobody's */
-		if (see_test(w->inode, SEE_I_CHANGED) && !see_adrift(w->inode))
+		if (see_test(w->inode, SEE_I_CHANGED) && !see_adrift(w->inode) &&
+		    see_guard(SEE_GUARD_COMPLETE))
 			err = see_keep(w->inode);
 		see_change_leave(sb);
 		/* somebody holds its i_rwsem and waits for a commit to end */
@@ -93,6 +95,8 @@ static void see_forget(struct inode *inode)
 {
 	struct dentry *d;
 
+	if (!see_guard(SEE_GUARD_FORGET))
+		return;
 	if (S_ISDIR(inode->i_mode)) {
 		d = d_find_any_alias(inode);
 		if (d) {
@@ -227,7 +231,7 @@ int see_complete_gone(struct super_block *sb)
 	/* without users, and the mark gone, nobody else changes the list */
 	list_for_each_entry(si, &layer->changed, changed) {
 		if (test_bit(SEE_I_BORN, &si->flags) || !si->lower ||
-		    !see_gone(&si->vfs_inode))
+		    !see_gone(&si->vfs_inode) || !see_guard(SEE_GUARD_COMPLETE))
 			continue;
 		err = see_keep(&si->vfs_inode);
 		if (!ret)

@@ -648,7 +648,7 @@ static void see_forget_born(struct inode *inode)
 
 	if (!S_ISDIR(inode->i_mode) || !see_born(inode) || !see_boxed(inode))
 		return;
-	key = see_tree_key(see_priv(inode));
+	key = see_tree_key(d_inode(see_priv(inode)));
 	if (IS_ERR(key))
 		return;
 	q = (struct qstr)QSTR_INIT(key, strlen(key));

@@ -21,6 +21,7 @@
 #include "changes.h"
 #include "commit.h"
 #include "data.h"
+#include "guards.h"
 #include "inode.h"
 #include "locks.h"
 #include "lookup.h"
@@ -155,13 +156,14 @@ static int see_tx_sample(struct see_tx *tx, struct see_tx_step *st, struct dentr
 /* may the host object be displaced, moved or removed just now? */
 static int see_tx_busy(struct see_tx *tx, struct see_layer *layer, struct dentry *host)
 {
-	if (d_mountpoint(host))
+	if (d_mountpoint(host) && see_guard(SEE_GUARD_MOUNTED))
 		return -EBUSY;
 	/* a store, or what leads to it: recovery would not find it */
 	if (d_is_dir(host) && layer->samefs &&
 	    (see_hidden(layer, host) || is_subdir(layer->priv.dentry, host)))
 		return -EBUSY;
-	if (d_is_reg(host) && inode_is_open_for_write(d_inode(host)) && !see_tx_forces(tx))
+	if (d_is_reg(host) && inode_is_open_for_write(d_inode(host)) && !see_tx_forces(tx) &&
+	    see_guard(SEE_GUARD_WRITTEN))
 		return -ETXTBSY;
 	return 0;
 }
@@ -307,7 +309,7 @@ static int see_tx_late(struct see_tx *tx, struct see_changes *c, const struct se
 	INIT_LIST_HEAD(&l.names);
 	l.dir = see_ilookup(c->layer->sb, d_inode(dir));
 	err = see_late_list(c->layer, dir, &l);
-	if (!err && !list_empty(&l.names))
+	if (!err && !list_empty(&l.names) && see_guard(SEE_GUARD_LATE))
 		st->conflict |= SEE_CONFLICT_CHANGED;
 	list_for_each_entry(n, &l.names, list) {
 		if (err || !see_tx_forces(tx))
@@ -365,7 +367,6 @@ static int see_tx_source(struct see_tx *tx, struct see_tx_step *st,
 			 const struct see_found *f)
 {
 	struct dentry *sub, *priv;
-	int err;
 
 	if (!(f->what & SEE_CHANGE_NAME_MADE)) {
 		see_tx_name_undo(tx, st, &st->src);
@@ -384,9 +385,8 @@ static int see_tx_source(struct see_tx *tx, struct see_tx_step *st,
 	priv = see_lookup_priv(sub, f->name, strlen(f->name));
 	if (IS_ERR(priv))
 		return PTR_ERR(priv);
-	err = see_tx_name_set(&st->src, sub, f->name, d_inode(priv), false);
-	dput(priv);
-	return err;
+	st->target = priv;
+	return see_tx_name_set(&st->src, sub, f->name, d_inode(priv), false);
 }
 
 /* the host made a name again that it had dropped: it will do for a directory */
@@ -552,10 +552,13 @@ static int see_tx_modify(struct see_tx *tx, struct see_changes *c,
 	ihold(d_inode(lower));
 	st->src.inode = d_inode(lower);
 	/* written in place: no criterion makes that safe beside another writer */
-	if ((f->what & SEE_CHANGE_DATA) && atomic_read(&d_inode(lower)->i_writecount))
+	if ((f->what & SEE_CHANGE_DATA) && atomic_read(&d_inode(lower)->i_writecount) &&
+	    see_guard(SEE_GUARD_WRITTEN))
 		st->busy = -ETXTBSY;
 	see_tx_name_undo(tx, st, &st->dst);
 	see_tx_mark(&tx->modified, d_inode(lower), &err);
+	if (!err)
+		err = see_install_before(st);
 	return err ?: see_tx_sample(tx, st, lower);
 }
 
@@ -788,7 +791,7 @@ static void see_tx_user(struct inode *inode, void *arg)
 	}
 	if (closed)
 		assign_bit(SEE_I_NAMELESS, &see_i(inode)->flags, nameless);
-	if (!u->err && used)
+	if (!u->err && used && see_guard(SEE_GUARD_USED))
 		u->err = see_tx_used(u, inode, real, -ETXTBSY);
 	else if (!u->err && !nameless && !see_test(inode, SEE_I_BORN) &&
 		 see_tx_lost(u->c->layer, inode))
@@ -840,7 +843,8 @@ int see_tx_plan(struct see_tx *tx)
 		if (!(tx->flags & SEE_START_REVERT) && tx->layer[c.index].writable)
 			err = see_tx_users(tx, &c);
 		/* before the host is looked at, so that what they guard stays */
-		if (!err && !(tx->flags & (SEE_START_REVERT | SEE_START_CHECK)))
+		if (!err && !(tx->flags & (SEE_START_REVERT | SEE_START_CHECK)) &&
+		    see_guard(SEE_GUARD_LOCKED))
 			err = see_tx_locks(tx, &c);
 		if (!err)
 			err = see_changes_walk(&c, &cursor);

@@ -25,6 +25,7 @@
 #include "command.h"
 #include "data.h"
 #include "gate.h"
+#include "guards.h"
 #include "inode.h"
 #include "lookup.h"
 #include "lower.h"
@@ -394,7 +395,8 @@ static int see_make_layer(struct fs_context *fc, struct see_params *params,
 		errorfc(fc, "lower= cannot be used: not in this mount namespace, or locked");
 		goto out;
 	}
-	layer->lower.mnt->mnt_flags |= MNT_READONLY | MNT_NOATIME | MNT_NODEV;
+	if (see_guard(SEE_GUARD_ATIME))
+		layer->lower.mnt->mnt_flags |= MNT_READONLY | MNT_NOATIME | MNT_NODEV;
 	err = see_clone(&params->priv, &layer->priv);
 	if (err) {
 		errorfc(fc, "private= cannot be used: not in this mount namespace");
@@ -477,7 +479,9 @@ static int see_fill_super(struct super_block *sb, struct fs_context *fc)
 	see_set_d_op(sb, &see_dentry_ops);
 	see_set_xattr(sb, see_xattr_handlers);
 	sb->s_flags |= SB_POSIXACL;
-	sb->s_iflags |= SB_I_NODEV | SB_I_STABLE_WRITES | SB_I_CGROUPWB;
+	if (see_guard(SEE_GUARD_DEVICE))
+		sb->s_iflags |= SB_I_NODEV;
+	sb->s_iflags |= SB_I_STABLE_WRITES | SB_I_CGROUPWB;
 	if (layer->lower.mnt->mnt_flags & MNT_NOEXEC)
 		sb->s_iflags |= SB_I_NOEXEC;
 	sb->s_maxbytes = min(lower->s_maxbytes, priv->s_maxbytes);
@@ -566,8 +570,8 @@ static int see_get_tree(struct fs_context *fc)
 		sb->s_flags |= SB_ACTIVE;
 	} else {
 		/* sget_fc() leaves what it did not use with us */
-		err = see_layer(sb)->lower.dentry == layer->lower.dentry ?
-			0 : -EBUSY;
+		err = see_layer(sb)->lower.dentry == layer->lower.dentry ||
+		      !see_guard(SEE_GUARD_IN_USE) ? 0 : -EBUSY;
 		fc->s_fs_info = NULL;
 		see_free_layer(layer);
 		if (!err && ((fc->sb_flags ^ sb->s_flags) & SB_RDONLY))

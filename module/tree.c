@@ -42,13 +42,13 @@ struct see_fid {
 
 /* ---- keys ---- */
 
-static int see_fid_encode(struct dentry *dentry, struct see_fid *fid)
+static int see_fid_encode(struct inode *inode, struct see_fid *fid)
 {
 	int words = SEE_MAX_FID / 4;
 	int type;
 
 	memset(fid, 0, sizeof(*fid));
-	type = exportfs_encode_fh(dentry, (struct fid *)fid->raw, &words, 0);
+	type = see_encode_inode_fh(inode, (struct fid *)fid->raw, &words);
 	if (type < 0)
 		return type;
 	if (type == FILEID_INVALID || !type || words <= 0 ||
@@ -95,17 +95,17 @@ static int see_key_fid(const char *key, unsigned int len, struct see_fid *fid)
 
 /**
  * see_tree_key - the name of an object's container
- * @dentry: any name of the object, of the host or of the private tree
+ * @inode: the object, of the host or of the private tree
  *
  * Return: a string to be freed; -EOPNOTSUPP if its file system has no handles.
  */
-char *see_tree_key(struct dentry *dentry)
+char *see_tree_key(struct inode *inode)
 {
 	struct see_fid fid;
 	char *key;
 	int err;
 
-	err = see_fid_encode(dentry, &fid);
+	err = see_fid_encode(inode, &fid);
 	if (err)
 		return ERR_PTR(err);
 	key = see_fid_key(&fid);
@@ -272,7 +272,7 @@ int see_tree_box(struct see_layer *layer, struct inode *inode,
 	int err;
 
 	if (born) {
-		key = see_tree_key(si->priv);
+		key = see_tree_key(d_inode(si->priv));
 		if (IS_ERR(key))
 			return PTR_ERR(key);
 	}
@@ -505,7 +505,7 @@ int see_tree_tombstone(struct dentry *removed, const struct qstr *name,
 	if (lower) {
 		err = see_version_sample(layer, lower, &v);
 		if (!err)
-			err = see_fid_encode(lower, &fid);
+			err = see_fid_encode(d_inode(lower), &fid);
 		if (err)
 			return err;
 		rec->type = (d_inode(lower)->i_mode & S_IFMT) >> 12;
@@ -543,7 +543,7 @@ int see_tree_tombstone(struct dentry *removed, const struct qstr *name,
 static int see_tombstone_is(const struct see_disk_removed *rec, struct dentry *lower)
 {
 	struct see_fid fid;
-	int err = see_fid_encode(lower, &fid);
+	int err = see_fid_encode(d_inode(lower), &fid);
 
 	return err ?: fid.type == rec->fid_type && fid.words * 4 == rec->fid_len &&
 		!memcmp(fid.raw, rec->fid, rec->fid_len);

@@ -13,7 +13,7 @@ int see_tree_load(struct super_block *sb);
 struct inode *see_tree_find(struct see_load *load, const char *key, bool born);
 
 /* tree.c */
-char *see_tree_key(struct dentry *dentry);
+char *see_tree_key(struct inode *inode);
 int see_tree_box(struct see_layer *layer, struct inode *inode,
 		 struct dentry **box);
 int see_tree_object(struct see_layer *layer, struct inode *inode,

@@ -22,6 +22,7 @@
 
 #include "command.h"
 #include "data.h"
+#include "guards.h"
 #include "inode.h"
 #include "lower.h"
 #include "names.h"
@@ -95,7 +96,7 @@ int see_tree_open(struct see_layer *layer, const char **why)
 	int err;
 
 	*why = "the lower file system gives no file handles";
-	key = see_tree_key(layer->lower.dentry);
+	key = see_tree_key(d_inode(layer->lower.dentry));
 	if (IS_ERR(key))
 		return PTR_ERR(key);
 
@@ -137,7 +138,7 @@ int see_tree_open(struct see_layer *layer, const char **why)
 		goto out;
 	err = -EXDEV;
 	*why = "the private tree belongs to another lower directory";
-	if (strcmp(rec.root, key))
+	if (strcmp(rec.root, key) && see_guard(SEE_GUARD_ORIGIN))
 		goto out;
 
 	*why = "the private tree's directories cannot be made";

@@ -50,6 +50,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 
 NATIVE = os.environ.get('SEE_NATIVE') == '1'
@@ -979,10 +980,10 @@ def outcome(case, s):
     return 'ok', ''
 
 
-def report(number, case, status, text):
-    """What came of a case, as TAP."""
-    skip = f' # SKIP {text}' if status == 'skip' else ''
-    print(f'{"not " if status == "failed" else ""}ok {number} - {case.name}{skip}')
+def report(number, case, status, text, start):
+    """What came of a case that began at start, as TAP."""
+    more = f'SKIP {text}' if status == 'skip' else f'{time.monotonic() - start:.1f} s'
+    print(f'{"not " if status == "failed" else ""}ok {number} - {case.name} # {more}')
     if status == 'failed':
         for line in text.splitlines():
             print(f'#   {line}'.encode('utf-8', 'backslashreplace').decode())
@@ -1053,9 +1054,10 @@ def main():
     failures = 0
     try:
         for number, case in enumerate(cases, 1):
+            start = time.monotonic()
             status, text = run_case(case, scratch, number)
             failures += status == 'failed'
-            report(number, case, status, text)
+            report(number, case, status, text, start)
     finally:
         scratch.close()
     sys.exit(1 if failures else 0)

@@ -143,8 +143,9 @@ def exchanged_names(s):
     def look(_):
         ok(see.ino('dir/a') in inos and see.ino('dir/b') in inos, 'a third one')
         ok(see.read('dir/a') in (b'dir/a\n', b'dir/b\n'), 'content')
+    # an odd number, or the first answer would be right at the end
     together(s, lambda i: renameat2(host.path('dir/a'), host.path('dir/b'),
-                                    EXCHANGE), look, scaled(3000), 2)
+                                    EXCHANGE), look, scaled(3000) | 1, 2)
     compare(s, 'the view')
 
 
@@ -175,11 +176,17 @@ def kind_that_changes(s):
     together(s, change, look, scaled(500), 2)
     see.absent('dir/v')
     compare(s, 'the view')
+    for make, kind, remove in ((host.mkdir, stat.S_IFDIR, host.rmdir),
+                               (lambda n: host.write(n, ''), stat.S_IFREG, host.unlink)):
+        make('dir/v')
+        eq(stat.S_IFMT(see.stat('dir/v').st_mode), kind, 'its last kinds')
+        remove('dir/v')
+        see.absent('dir/v')
 
 
 @test(smoke=True, layer=True)
 def listing_while_the_host_works(s):
-    "what is there all the time is listed once"
+    "what is there all the time is listed once, what the host makes by the SEE's names too"
     host, see = s.host, s.see
     steady = {f's{i}' for i in range(40)}
     with host.together():
@@ -190,8 +197,9 @@ def listing_while_the_host_works(s):
         see.write(f'dir/{n}', '')
 
     def change(i):
-        p = host.path(f'dir/t{i % 50}')
-        os.unlink(p) if os.path.exists(p) else os.mknod(p)
+        for name in (f't{i % 50}', f'm{i % 20}'):
+            p = host.path(f'dir/{name}')
+            os.unlink(p) if os.path.exists(p) else os.mknod(p)
 
     def look(_):
         with see.opened('dir') as fd:
@@ -202,6 +210,8 @@ def listing_while_the_host_works(s):
     together(s, change, look, scaled(3000))
     for _ in s.stages():
         eq(see.ls('dir'), host.ls('dir') | mine, 'names')
+        for n in mine:
+            see.holds(f'dir/{n}', '')
 
 
 @test(smoke=True, layer=True)
@@ -283,10 +293,10 @@ def changes_hold_under_fire(s):
                 ok(e.errno in GONE, f'{n}: {ename(e.errno)}')
     together(s, lambda i: os.rename(host.path(names[i % 4]),
                                     host.path(names[(i + 1) % 4])),
-             look, scaled(400) * 4, 2)
+             look, scaled(400) * 4 + 1, 2)
     for _ in s.stages():
-        see.holds('dir/a', 'dir/a\nSEE\n')
-        see.absent(*names[1:])
+        see.holds('dir/sub/a', 'dir/a\nSEE\n')
+        see.absent('dir/a', *names[2:])
 
 
 @test(layer=True)

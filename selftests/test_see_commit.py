@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """seectl commit, check, revert, run --commit: what becomes of the host."""
+from concurrent.futures import ThreadPoolExecutor
+
 from commits import *
 
 @test(smoke=True, over=KINDS)
@@ -194,6 +196,75 @@ def conflict(h, kind):
     seectl('abort', 'x')
 
 
+# Where a commit has looked at the host, and has not changed it yet.
+MOMENTS = ('commit.after-start', 'commit.after-prepare', 'commit.after-journal')
+
+
+@contextlib.contextmanager
+def stopped(moment, *more, name='x', **kwargs):
+    """A commit at that moment, to do something meanwhile; yields a list, with what came of it."""
+    with our_seed(','.join((f'{moment}=stop', *more))) as seed:
+        with ThreadPoolExecutor() as pool:
+            client = pool.submit(seectl, 'commit', name, *WRITES, status=None, **kwargs)
+            os.waitid(os.P_PID, seed.pid, os.WSTOPPED)
+            done = []
+            try:
+                yield done
+            finally:
+                seed.send_signal(signal.SIGCONT)
+            done.append(client.result())
+    run('systemctl', 'start', 'seed')
+
+
+@test(smoke=True, over=[(kind, moment) for kind in CONFLICTS for moment in MOMENTS])
+def conflict_at_last(h, kind, moment):
+    "that the host makes while a commit is on its way: refused, taken back, the host's stays"
+    by_see, by_host, _, _ = CONFLICTS[kind]
+    populate(h.tree)
+    h.tree.write('other', 'host\n')
+    seectl('create', 'x')
+    with view(h) as see:
+        # steps before and after the one that cannot be done
+        see.write('beside', 'no conflict\n')
+        see.unlink('other')
+        by_see(see)
+    with stopped(moment) as done:
+        by_host(h.tree)
+        before = like(h.dir)
+    eq((done[0].status, 'nothing was changed' in done[0].err), (3, True), done)
+    same_tree(like(h.dir), before, 'the host was changed')
+    ok(problems('x', *WRITES, verb='check'), 'no conflict afterwards')
+    committed(h, criterion='force')
+    seectl('abort', 'x')
+
+
+@test(over=('done', 'taken back', 'member'))
+def forgotten(h, how):
+    "caches dropped while a commit is on its way do not matter"
+    if how == 'member':
+        with members_see(h) as member:
+            by_member(h, 'echo 1 >>f; mkdir d; echo 2 >d/new; mv sub/g d; rm -f roots', member)
+            with stopped('commit.after-start', name='m', **member) as done:
+                drop_caches()
+            eq(done[0].status, 0, done)
+            eq(h.tree.ls('mine/d'), {'new', 'g'}, 'host')
+        return
+    populate_all(h)
+    before = like(h.dir)
+    seectl('create', 'x')
+    with view(h) as see:
+        change_all(see)
+        want = like(see.root)
+    fault = [f'commit.before-mark={errno.EIO}'] if how == 'taken back' else []
+    with stopped('commit.sync' if fault else 'commit.after-start', *fault) as done:
+        drop_caches()
+    eq(bool(done[0].status), bool(fault), done)
+    ok('meanwhile' not in done[0].err, done)
+    same_tree(like(h.dir), before if fault else want, 'host')
+    eq(bool(changes('x')), bool(fault), 'what is left in the SEE')
+    seectl('abort', 'x')
+
+
 @test()
 def conflict_in_words(h):
     "says what the SEE did, what the host has, and quotes names"
@@ -352,8 +423,9 @@ def mount_point(h):
     for name in 'd', 'r':
         mount('none', h.path(name), 'tmpfs')
         try:
-            found = problems('x', *WRITES)
-            ok('busy' in {p['why'] for p in found}, f'{found}')
+            for verb in 'check', 'commit':
+                found = problems('x', *WRITES, verb=verb)
+                ok('busy' in {p['why'] for p in found}, f'{verb}: {found}')
         finally:
             umount(h.path(name))
     committed(h)

@@ -128,8 +128,8 @@ static bool refuses(const struct commit *c, const struct see_step *s)
 	const unsigned int mixed = SEE_STEP_DATA | SEE_STEP_PARTLY;
 
 	if (!s->conflict || c->criterion != SEE_CRITERION_FORCE)
-		return s->conflict;
-	return s->kind == SEE_STEP_MODIFY && (s->flags & mixed) == mixed &&
+		return s->conflict && guard("refuse.conflict");
+	return guard("refuse.mixed") && s->kind == SEE_STEP_MODIFY && (s->flags & mixed) == mixed &&
 	       s->conflict & SEE_CONFLICT_CHANGED;
 }
 
@@ -170,7 +170,7 @@ static int prepare(struct commit *c)
 			return add_failure(c, &c->r.plan.step[i], conflict, err);
 	}
 	for (unsigned int i = 0; i < SEE_LAYERS_MAX; i++)
-		if (c->undo[i] >= 0 && syncfs(c->undo[i]) < 0)
+		if (c->undo[i] >= 0 && guard("sync.undo") && syncfs(c->undo[i]) < 0)
 			return note_fail(c->note, errno, "the pre-images cannot be written: %s",
 					 strerror(errno));
 	return fault("commit.after-prepare", 0);
@@ -221,7 +221,7 @@ static int sync_all(struct commit *c)
 {
 	int err = fault("commit.sync", 0);
 
-	if (!err)
+	if (!err && guard("sync.changes"))
 		err = recover_sync(&c->r);
 	if (!err)
 		err = fault("commit.before-mark", 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* fault.c - named points at which a test can kill the process, or make it fail */
+/* fault.c - named points at which a test can interrupt the process, and guards */
 #define _GNU_SOURCE
 #include <signal.h>
 
@@ -37,29 +37,63 @@ static const char *const points[] = {
 	"revert.after-step",
 };
 
-static bool known(const char *name)
+static const char *const guards[] = {
+	"sync.undo",			/* pre-images, before anything is done */
+	"sync.journal",			/* as well */
+	"sync.changes",			/* before they are marked as complete */
+	"sync.mark",			/* before anything is cleaned up */
+	"sync.back",			/* what was taken back, before the journal goes */
+	"recover.reverse",		/* the last step is taken back first */
+	"refuse.conflict",
+	"refuse.mixed",			/* blocks over others than those they are of */
+};
+
+static bool known(const char *const *names, size_t n, const char *name)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(points); i++)
-		if (!strcmp(points[i], name))
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(names[i], name))
 			return true;
 	return false;
 }
 
-int fault(const char *name, unsigned long number)
+bool guard(const char *name)
 {
-	const char *want = getenv("SEE_FAULT");
+	const char *off = getenv("SEE_GUARD_OFF");
+
+	if (!known(guards, ARRAY_SIZE(guards), name))
+		abort();
+	return !off || strcmp(off, name) != 0;
+}
+
+/* what is wanted at the point, after its name and number, or NULL */
+static const char *wanted(const char *list, const char *name, unsigned long number)
+{
 	size_t len = strlen(name);
 	char *end;
 
-	if (!known(name))
+	for (; list; list = strchr(list, ',') ? strchr(list, ',') + 1 : NULL) {
+		if (strncmp(list, name, len) != 0)
+			continue;
+		if (list[len] != ':')
+			return list + len;
+		if (strtoul(list + len + 1, &end, 10) == number)
+			return end;
+	}
+	return NULL;
+}
+
+int fault(const char *name, unsigned long number)
+{
+	const char *want;
+
+	if (!known(points, ARRAY_SIZE(points), name))
 		abort();
-	if (!want || strncmp(want, name, len) || !strchr(":=", want[len]))
+	want = wanted(getenv("SEE_FAULT"), name, number);
+	if (!want || !strchr("=,", *want))
 		return 0;
-	want += len;
-	if (*want == ':') {
-		if (strtoul(want + 1, &end, 10) != number)
-			return 0;
-		want = end;
+	if (!strncmp(want, "=stop", 5)) {
+		raise(SIGSTOP);
+		return 0;
 	}
 	if (*want == '=')
 		return -(int)strtol(want + 1, NULL, 10);
@@ -73,6 +107,8 @@ void fault_list(void)
 #ifdef SEE_FAULTS
 	for (size_t i = 0; i < ARRAY_SIZE(points); i++)
 		puts(points[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(guards); i++)
+		printf("guard %s\n", guards[i]);
 #else
 	puts("none: seed-faults and see-recover-faults have them");
 #endif

@@ -102,7 +102,8 @@ int recover_take_back(struct recovery *r, const struct recover_ops *ops)
 	r->lost = calloc(r->plan.nsteps + 1, sizeof(*r->lost));
 	if (!r->lost)
 		return -ENOMEM;
-	for (size_t i = r->plan.nsteps; i--;) {
+	for (size_t n = r->plan.nsteps; n--;) {
+		size_t i = guard("recover.reverse") ? n : r->plan.nsteps - 1 - n;
 		const struct plan_step *s = &r->plan.step[i];
 		unsigned int conflict = 0;
 		int err = fault("recover.step", i);
@@ -125,7 +126,7 @@ int recover_take_back(struct recovery *r, const struct recover_ops *ops)
 		if (err)
 			return err;
 	}
-	return recover_sync(r);
+	return guard("sync.back") ? recover_sync(r) : 0;
 }
 
 /* ---- cleaning up ---- */
