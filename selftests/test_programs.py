@@ -109,7 +109,7 @@ def repository(s):
         ''')
 
 
-@test(smoke=True)
+@test()
 def git_sees_no_false_changes(s):
     "in a repository of the host; not after changes, commits, eviction either"
     need('git')
@@ -160,7 +160,7 @@ PROJECT = {
 }
 
 
-@test(smoke=True)
+@test()
 def make_and_gcc(s):
     "builds, runs, is up to date, and builds again what is newer"
     need('make', 'gcc')

@@ -130,7 +130,7 @@ def moving_directories(s):
         finally:
             os.close(fd)
     together(s, lambda i: host.rename(*moves[i % 6]), look,
-             scaled(1000) // 6 * 6 + 6, 2)
+             scaled(1000) // 6 * 6 + 7, 2)
     compare(s, 'the view')
 
 

@@ -150,7 +150,7 @@ t.join()
     seectl('abort', 'x')
 
 
-@test(smoke=True)
+@test()
 def damage(h):
     "whatever is in place of the file: the SEE opens, and its changes are the same"
     want = some_changes(h)

@@ -57,7 +57,7 @@ def revert_change(h):
     seectl('abort', 'x')
 
 
-@test(smoke=True)
+@test()
 def revert_some(h):
     "single changes are taken back; what is not there is said, and then nothing is"
     for name in 'abc':
@@ -197,7 +197,7 @@ def conflict(h, kind):
 
 
 # Where a commit has looked at the host, and has not changed it yet.
-MOMENTS = ('commit.after-start', 'commit.after-prepare', 'commit.after-journal')
+MOMENTS = ('commit.after-start', 'commit.after-journal')
 
 
 @contextlib.contextmanager

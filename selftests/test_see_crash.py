@@ -351,7 +351,7 @@ def make_once_more():
     eq(in_conflict(), {}, 'conflicts at first')
 
 
-@test(smoke=True)
+@test()
 def once_more(h):
     "what was taken back is no change of the host's: the same commit succeeds then"
     with machine():
