@@ -231,10 +231,15 @@ struct see_swap {
 	bool back;
 };
 
-/* still where the layer is? the host may have moved it out of it */
-static bool see_tx_inside(struct see_tx *tx, struct see_tx_step *st, struct dentry *dir)
+/**
+ * see_tx_inside - is it still where the layer is?
+ * @tx: the commit
+ * @st: a step
+ * @dentry: of the host, which may have moved it out of the layer
+ */
+bool see_tx_inside(struct see_tx *tx, struct see_tx_step *st, struct dentry *dentry)
 {
-	return is_subdir(dir, see_tx_sb(tx, st->layer)->lower.dentry);
+	return is_subdir(dentry, see_tx_sb(tx, st->layer)->lower.dentry);
 }
 
 static int see_swap_names(struct see_tx *tx, struct see_tx_step *st, struct see_swap *s,
@@ -504,6 +509,9 @@ static int see_apply_rmdir(struct see_tx *tx, struct see_tx_step *st)
 	} else {
 		err = see_auth_locked(tx, st);
 	}
+	/* what it would be given back with must be what it has */
+	if (!err)
+		err = see_install_is_image(st, dentry);
 	/* taking it back must not fail for want of memory */
 	if (!err)
 		err = xa_reserve(&tx->again, (unsigned long)st->dst.inode,
@@ -589,6 +597,12 @@ int see_tx_prepare(struct see_tx *tx, struct see_tx_step *st)
 	default:
 		err = see_prepare_made(tx, st);
 		break;
+	}
+	/* the host took its last name meanwhile */
+	if (err == -ENOENT && st->prepare == SEE_PREPARE_LINK &&
+	    !d_inode(st->target)->i_nlink) {
+		st->conflict |= SEE_CONFLICT_GONE;
+		err = -ESTALE;
 	}
 	if (err || st->src.inode)
 		return err;

@@ -214,12 +214,14 @@ int see_tx_take_back(struct see_tx *tx, struct see_tx_step *st);
 void see_tx_unprepare(struct see_tx *tx, struct see_tx_step *st);
 void see_tx_allow(struct see_tx_step *st);
 
+bool see_tx_inside(struct see_tx *tx, struct see_tx_step *st, struct dentry *dentry);
 const struct see_version *see_tx_expected(struct see_tx *tx, struct see_tx_step *st,
 					  struct inode *inode);
 void see_tx_touched(struct see_tx *tx, struct dentry *dentry,
 		    const struct see_version *before, const struct see_version *now);
 
 /* install.c */
+int see_install_is_image(struct see_tx_step *st, struct dentry *dentry);
 int see_install_before(struct see_tx_step *st);
 int see_install_image(struct see_tx *tx, struct see_tx_step *st);
 int see_install(struct see_tx *tx, struct see_tx_step *st);

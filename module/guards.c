@@ -82,7 +82,13 @@ static int see_guards_list(char *buf, const struct kernel_param *kp)
 	return len;
 }
 
+static int see_guards_no_set(const char *value, const struct kernel_param *kp)
+{
+	return -EPERM;
+}
+
 static const struct kernel_param_ops see_guards_list_ops = {
+	.set = see_guards_no_set,
 	.get = see_guards_list,
 };
 

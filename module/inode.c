@@ -163,7 +163,10 @@ void see_placed(struct inode *inode, int delta)
 	/* a directory has one name: the SEE's, when it has one */
 	if (delta > 0) {
 		set_bit(SEE_I_PLACED, &si->flags);
-		/* only the listing asks: failing to note it shows a dead name */
+		/*
+		 * Only listings and link counts ask: failing to note it shows
+		 * a dead name.
+		 */
 		xa_store(&layer->placed, inode->i_ino, inode, GFP_KERNEL);
 	} else if (!atomic_read(&si->links)) {
 		clear_bit(SEE_I_PLACED, &si->flags);

@@ -282,6 +282,27 @@ static int see_compare_attrs(struct see_tx_step *st, bool back, bool written)
 	return err;
 }
 
+/**
+ * see_install_is_image - is a directory of the host still what a stand-in was made of?
+ * @st: a step RMDIR
+ * @dentry: the directory
+ *
+ * Return: 0; -ESTALE, with see_tx_step.conflict; or another error.
+ */
+int see_install_is_image(struct see_tx_step *st, struct dentry *dentry)
+{
+	const struct inode *host = d_inode(dentry), *image = d_inode(st->image);
+	bool written = false;
+	int err = -ESTALE;
+
+	if (host->i_mode == image->i_mode && uid_eq(host->i_uid, image->i_uid) &&
+	    gid_eq(host->i_gid, image->i_gid))
+		err = see_xattr_diff(st->image, dentry, see_xattr_differs, &written);
+	if (err == -ESTALE)
+		st->conflict |= SEE_CONFLICT_CHANGED;
+	return err;
+}
+
 /*
  * Is the host object as it should be?  Names of a directory are changes of their
  * own, and steps of ours: its version tells nothing.
@@ -295,6 +316,11 @@ static int see_compare(struct see_tx *tx, struct see_tx_step *st, bool back)
 
 	if (!(back ? see_guard(SEE_GUARD_BACK) : see_guard(SEE_GUARD_AGAIN_OBJECT)))
 		return 0;
+	/* which mode, owner and xattrs of a directory do not tell */
+	if (!back && (IS_DEADDIR(host) || !see_tx_inside(tx, st, st->target))) {
+		st->conflict |= SEE_CONFLICT_GONE;
+		return -ESTALE;
+	}
 	err = see_compare_attrs(st, back, false);
 	if (err || S_ISDIR(host->i_mode))
 		return err;

@@ -675,6 +675,7 @@ static unsigned int see_dirs_elsewhere(struct inode *dir)
 	xa_for_each(&layer->placed, ino, placed) {
 		struct name_snapshot snap;
 
+		cond_resched();
 		lower = see_i(placed)->lower;
 		if (!lower || READ_ONCE(lower->d_parent) != see_i(dir)->lower ||
 		    d_unhashed(lower) || IS_ROOT(lower))
@@ -704,6 +705,9 @@ static unsigned int see_dir_nlink(struct inode *inode, unsigned int host)
 	if (see_i(inode)->lower &&
 	    see_version_sample(layer, see_i(inode)->lower, &now))
 		return host;
+	/* not before the version by which it is kept */
+	if (!see_gone(inode))
+		host = see_lower_inode(inode)->i_nlink;
 	gen = READ_ONCE(names->gen);
 	spin_lock(&names->lock);
 	nlink = names->nlink_gen == gen &&

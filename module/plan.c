@@ -558,8 +558,9 @@ static int see_tx_modify(struct see_tx *tx, struct see_changes *c,
 	see_tx_name_undo(tx, st, &st->dst);
 	see_tx_mark(&tx->modified, d_inode(lower), &err);
 	if (!err)
-		err = see_install_before(st);
-	return err ?: see_tx_sample(tx, st, lower);
+		err = see_tx_sample(tx, st, lower);
+	/* after the version: what changes in between is found to be another one */
+	return err ?: see_install_before(st);
 }
 
 /* ---- the list ---- */

@@ -167,6 +167,8 @@ CONFLICTS = {
     'late': (lambda t: t.rmtree('dir'), lambda t: t.write('dir/sub/late', 'host\n'), None, None),
     'parent': (lambda t: t.write('empty_dir/new', 'SEE\n'), lambda t: t.rmdir('empty_dir'),
                None, None),
+    'directory gone': (lambda t: t.chmod('empty_dir', 0o700), lambda t: t.rmdir('empty_dir'),
+                       None, None),
 }
 
 
@@ -206,7 +208,8 @@ def stopped(moment, *more, name='x', **kwargs):
     with our_seed(','.join((f'{moment}=stop', *more))) as seed:
         with ThreadPoolExecutor() as pool:
             client = pool.submit(seectl, 'commit', name, *WRITES, status=None, **kwargs)
-            os.waitid(os.P_PID, seed.pid, os.WSTOPPED)
+            why = os.waitid(os.P_PID, seed.pid, os.WSTOPPED | os.WEXITED).si_code
+            eq(why, os.CLD_STOPPED, f'what happened to seed at {moment}')
             done = []
             try:
                 yield done
@@ -235,6 +238,37 @@ def conflict_at_last(h, kind, moment):
     same_tree(like(h.dir), before, 'the host was changed')
     ok(problems('x', *WRITES, verb='check'), 'no conflict afterwards')
     committed(h, criterion='force')
+    seectl('abort', 'x')
+
+
+@test()
+def attributes_of_what_is_removed(h):
+    "the host changes a directory that is about to go: it stays, and the change"
+    h.tree.mkdir('gone')
+    seectl('create', 'x')
+    with view(h) as see:
+        see.rmdir('gone')
+    with stopped('commit.after-journal') as done:
+        h.tree.chmod('gone', 0o700)
+    eq(done[0].status, 3, done)
+    eq(h.tree.mode('gone'), 0o700, 'mode')
+    committed(h)
+    seectl('abort', 'x')
+
+
+@test()
+def linked_to_what_goes(h):
+    "the host removes a file before it got the name that the SEE gave it"
+    h.tree.write('file', 'host\n')
+    seectl('create', 'x')
+    with view(h) as see:
+        see.link('file', 'linked')
+    with stopped('commit.after-start') as done:
+        h.tree.unlink('file')
+    eq((done[0].status, 'nothing was changed' in done[0].err), (3, True), done)
+    eq(h.tree.ls(), set(), 'host')
+    committed(h, criterion='force')
+    h.tree.holds('linked', 'host\n')
     seectl('abort', 'x')
 
 
