@@ -316,8 +316,12 @@ static int see_compare(struct see_tx *tx, struct see_tx_step *st, bool back)
 
 	if (!(back ? see_guard(SEE_GUARD_BACK) : see_guard(SEE_GUARD_AGAIN_OBJECT)))
 		return 0;
-	/* which mode, owner and xattrs of a directory do not tell */
-	if (!back && (IS_DEADDIR(host) || !see_tx_inside(tx, st, st->target))) {
+	/*
+	 * Which mode, owner and xattrs of a directory do not tell.  A file may have
+	 * names elsewhere, and @target be one of them.
+	 */
+	if (!back && S_ISDIR(host->i_mode) &&
+	    (IS_DEADDIR(host) || !see_tx_inside(tx, st, st->target))) {
 		st->conflict |= SEE_CONFLICT_GONE;
 		return -ESTALE;
 	}

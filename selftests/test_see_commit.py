@@ -272,6 +272,24 @@ def linked_to_what_goes(h):
     seectl('abort', 'x')
 
 
+@test()
+def by_another_name(h):
+    "what is modified has a name outside of the layer, too, and only that is in memory"
+    h.tree.mkdir('in')
+    for name in 'cold', 'out':
+        h.tree.write(f'in/{name}', 'host\n')
+    os.link(h.path('in/out'), h.path('elsewhere'))
+    seectl('create', '--over', h.path('in'), 'x')
+    seectl('run', 'x', '--keep', '--', 'sh', '-ec', 'for f in cold out; do echo 1 >>$f; done',
+           cwd=h.path('in'))
+    drop_caches()
+    h.tree.read('elsewhere')
+    seectl('commit', 'x', *WRITES)
+    for name in 'in/cold', 'in/out', 'elsewhere':
+        h.tree.holds(name, 'host\n1\n')
+    seectl('abort', 'x')
+
+
 @test(over=('done', 'taken back', 'member'))
 def forgotten(h, how):
     "caches dropped while a commit is on its way do not matter"
