@@ -2,9 +2,9 @@
 /*
  * export.c - file handles of a layer
  *
- * Owns nothing.  A handle is that of the host object or of the born one, with
- * one word before it that says which, and so stays the same through first
- * write, rename, eviction and remount.
+ * Owns nothing.  A handle is that of the host object, or of what the private tree has
+ * of one that was born or that the host dropped, with one word before it that says
+ * which, and so stays the same through first write, rename, eviction and remount.
  *
  * A handle can be forged, and host handles lead anywhere on the host's file
  * system.  So one is decoded only with proof of its place: the layer has the
@@ -24,14 +24,32 @@
 /* the handle's own type; FILEID_* of the file systems below are in word 0 */
 #define SEE_FILEID	0xb5
 
-#define SEE_FID_BORN	0x100	/* beside the type in word 0 */
+#define SEE_FID_PRIVATE	0x100	/* beside the type in word 0 */
+
+/*
+ * The real object that a handle is made of: what its inode is found by.  Only that
+ * leads from a handle to an object that was gone from the host at mount.
+ */
+static struct dentry *see_fh_real(struct inode *inode, bool *private)
+{
+	struct see_inode *si = see_i(inode);
+	struct dentry *real = si->lower;
+
+	*private = see_test(inode, SEE_I_BORN) || !real;
+	if (*private) {
+		real = see_priv(inode);
+		if (!real || d_inode(real) != si->key)
+			real = see_boxed(inode) ?: real;
+	}
+	return real;
+}
 
 static int see_encode_fh(struct inode *inode, u32 *fh, int *max_len,
 			 struct inode *parent)
 {
 	int words = *max_len - 1, type;
 	struct dentry *real;
-	bool born;
+	bool private;
 
 	/* connectable handles would change with a rename */
 	if (parent)
@@ -40,8 +58,7 @@ static int see_encode_fh(struct inode *inode, u32 *fh, int *max_len,
 		words = 0;
 	/* in a place that a commit may be about to change */
 	spin_lock(&inode->i_lock);
-	born = see_test(inode, SEE_I_BORN);
-	real = born ? see_priv(inode) : see_i(inode)->lower;
+	real = see_fh_real(inode, &private);
 	if (real)
 		dget(real);
 	spin_unlock(&inode->i_lock);
@@ -54,7 +71,7 @@ static int see_encode_fh(struct inode *inode, u32 *fh, int *max_len,
 	if (type < 0 || type == FILEID_INVALID || type > 0xff)
 		return FILEID_INVALID;
 	/* where both are of one file system, one number names both */
-	fh[0] = type | (born && !see_layer(inode->i_sb)->samefs ? SEE_FID_BORN : 0);
+	fh[0] = type | (private && !see_layer(inode->i_sb)->samefs ? SEE_FID_PRIVATE : 0);
 	return SEE_FILEID;
 }
 
@@ -128,7 +145,7 @@ static struct inode *see_prove(struct super_block *sb, struct dentry *real,
 
 /* what @real is in the layer, NULL if nothing proves that it is there */
 static struct inode *see_of_handle(struct super_block *sb, struct dentry *real,
-				   bool born, struct dentry **place)
+				   bool private, struct dentry **place)
 {
 	struct inode *inode;
 	int err = see_look_enter(sb);
@@ -136,11 +153,12 @@ static struct inode *see_of_handle(struct super_block *sb, struct dentry *real,
 	if (err)
 		return ERR_PTR(err);
 	inode = see_ilookup(sb, d_inode(real));
-	if (inode && !see_layer(sb)->samefs && see_test(inode, SEE_I_BORN) != born) {
+	if (inode && !see_layer(sb)->samefs &&
+	    (see_test(inode, SEE_I_BORN) || !see_lower_inode(inode)) != private) {
 		iput(inode);
 		inode = NULL;
 	}
-	if (!inode && !born)
+	if (!inode && !private)
 		inode = see_prove(sb, real, place);
 	see_look_leave(sb);
 	return inode;
@@ -154,14 +172,14 @@ static struct dentry *see_fh_to_dentry(struct super_block *sb, struct fid *fid,
 	struct dentry *real, *place = NULL;
 	struct inode *inode = NULL;
 	const struct cred *old;
-	bool born;
+	bool private;
 
 	if (fh_type != SEE_FILEID || fh_len < 2 ||
-	    (fh[0] & ~(SEE_FID_BORN | 0xffU)))
+	    (fh[0] & ~(SEE_FID_PRIVATE | 0xffU)))
 		return NULL;
-	born = fh[0] & SEE_FID_BORN;
+	private = fh[0] & SEE_FID_PRIVATE;
 	old = override_creds(layer->cred);
-	real = exportfs_decode_fh(born ? layer->priv.mnt : layer->lower.mnt,
+	real = exportfs_decode_fh(private ? layer->priv.mnt : layer->lower.mnt,
 				  (struct fid *)(fh + 1), fh_len - 1,
 				  fh[0] & 0xff, see_fh_acceptable, NULL);
 	if (IS_ERR_OR_NULL(real)) {
@@ -169,7 +187,7 @@ static struct dentry *see_fh_to_dentry(struct super_block *sb, struct fid *fid,
 		return real == ERR_PTR(-ENOMEM) ? real : ERR_PTR(-ESTALE);
 	}
 	if (d_is_positive(real))
-		inode = see_of_handle(sb, real, born, &place);
+		inode = see_of_handle(sb, real, private, &place);
 	/* a directory without a place would be of no use */
 	if (place)
 		see_reconnect(sb, place);

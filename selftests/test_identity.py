@@ -143,6 +143,23 @@ def handle_follows_host_renames(s):
             os.close(fd)
 
 
+@test(layer=True)
+def handle_of_what_the_host_dropped(s):
+    "of a file and of a directory that the SEE keeps: there is one after a remount, too"
+    s.see.append('dir/a', 'x')
+    s.see.write('dir/sub/mine', 'mine')
+    with s.host.together():
+        s.host.unlink('dir/a')
+        s.host.rmtree('dir/sub')
+    for _ in range(2):
+        s.remount()
+        for name in 'dir/a', 'dir/sub', 'dir/sub/mine':
+            number = s.see.ino(name)
+            fd = open_by_handle(s.mnt, handle(s, name), os.O_PATH)
+            eq(os.fstat(fd).st_ino, number, f'{name} by handle')
+            os.close(fd)
+
+
 @test(smoke=True)
 def no_two_objects_share_a_number(s):
     "thousands, of the host and born, some changed, some removed meanwhile"
