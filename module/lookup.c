@@ -324,6 +324,22 @@ static struct dentry *see_splice(struct inode *inode, struct dentry *dentry)
 	return alias;
 }
 
+/*
+ * The SEE removed a directory, by the name that the host had for it then: under
+ * another one it is the host's.
+ */
+static void see_revive(struct inode *inode)
+{
+	struct inode *lower = see_lower_inode(inode);
+
+	if (!IS_DEADDIR(inode) || !lower || IS_DEADDIR(lower))
+		return;
+	spin_lock(&inode->i_lock);
+	set_nlink(inode, 2);
+	inode_set_flags(inode, 0, S_DEAD);
+	spin_unlock(&inode->i_lock);
+}
+
 /* a name that the host gives, or does not */
 static struct dentry *see_lookup_host(struct inode *dir, struct dentry *dentry)
 {
@@ -352,6 +368,8 @@ static struct dentry *see_lookup_host(struct inode *dir, struct dentry *dentry)
 		if (see_test(inode, SEE_I_PLACED)) {
 			iput(inode);
 			inode = NULL;
+		} else if (S_ISDIR(inode->i_mode)) {
+			see_revive(inode);
 		}
 	}
 	alias = see_splice(inode, dentry);

@@ -116,6 +116,20 @@ def removed_name_stays_absent(s, how):
 
 
 @test(layer=True)
+def removed_directory_under_another_name(s):
+    "where the host moves it to it is the host's, and alive, for who is in it, too"
+    with opened(s.see.path('empty_dir')) as fd:
+        s.see.rmdir('empty_dir')
+        raises(errno.ENOENT, os.mkdir, 'mine', dir_fd=fd)
+        s.host.rename('empty_dir', 'moved')
+        eq(s.see.stat('moved').st_nlink, s.host.stat('moved').st_nlink, 'links')
+        os.mkdir('mine', dir_fd=fd)
+    for _ in s.stages():
+        s.see.absent('empty_dir')
+        s.see.lists('moved', ['mine'])
+
+
+@test(layer=True)
 def removed_directory_stays_absent(s):
     "and what the SEE makes in its place shows nothing of the host"
     s.see.rmdir('empty_dir')
