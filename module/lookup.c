@@ -717,6 +717,7 @@ static unsigned int see_dir_nlink(struct inode *inode, unsigned int host)
 	const struct cred *old;
 	unsigned int nlink;
 	u64 id = 0, gen;
+	int dropped;
 
 	if (!names)
 		return host;
@@ -727,8 +728,9 @@ static unsigned int see_dir_nlink(struct inode *inode, unsigned int host)
 	if (!see_gone(inode))
 		host = see_lower_inode(inode)->i_nlink;
 	gen = READ_ONCE(names->gen);
+	dropped = atomic_read(&layer->dropped);
 	spin_lock(&names->lock);
-	nlink = names->nlink_gen == gen &&
+	nlink = names->nlink_gen == gen && names->nlink_dropped == dropped &&
 		see_version_equal(&names->nlink_host, &now) ? names->nlink : 0;
 	spin_unlock(&names->lock);
 	if (nlink)
@@ -750,9 +752,13 @@ static unsigned int see_dir_nlink(struct inode *inode, unsigned int host)
 	}
 	revert_creds(old);
 	kfree(buf);
+	/* what the clock alone tells apart may have changed since it was asked */
+	if (now.flags & SEE_VERSION_WEAK)
+		return nlink;
 	spin_lock(&names->lock);
 	names->nlink = nlink;
 	names->nlink_gen = gen;
+	names->nlink_dropped = dropped;
 	names->nlink_host = now;
 	spin_unlock(&names->lock);
 	return nlink;

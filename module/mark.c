@@ -81,6 +81,7 @@ static void see_host_dropped(struct inode *inode)
 	if (test_and_set_bit(SEE_I_GONE, &si->flags))
 		return;
 	see_come_back(inode);
+	atomic_inc(&layer->dropped);
 	w = kmalloc(sizeof(*w), GFP_NOWAIT);
 	if (!w)
 		return;		/* unmount completes what is left */

@@ -66,7 +66,7 @@ struct see_name {
  * @lock: protects the trees and the entries; leaf
  * @gen: counts changes, for what is cached about the table
  * @nr: number of entries
- * @nlink, @nlink_gen, @nlink_host: cached link count, names.c
+ * @nlink, @nlink_gen, @nlink_dropped, @nlink_host: cached link count, lookup.c
  * @sub: directories of the container, NULL if not made yet; see_inode.lock
  */
 struct see_names {
@@ -78,6 +78,7 @@ struct see_names {
 	size_t nr;
 	unsigned int nlink;
 	u64 nlink_gen;
+	int nlink_dropped;
 	struct see_version nlink_host;
 	struct dentry *sub[SEE_NR_SUBS];
 };

@@ -139,6 +139,7 @@ struct see_gate {
  *	       number; quota.c
  * @shared: of shared mappings of born files; born.c
  * @commands: commands are known, as far as they are; command.c
+ * @dropped: counts what the host dropped and the SEE keeps
  * @keeping: copies that @wq is to complete
  * @gate: who may do what now; gate.c
  * @dead: aborted: everything is EIO
@@ -166,6 +167,7 @@ struct see_layer {
 	atomic64_t used;
 	struct xarray unsettled;
 	struct see_shared shared;
+	atomic_t dropped;
 	atomic_t keeping;
 	struct see_gate gate;
 	bool samefs;

@@ -371,6 +371,37 @@ def link_count_of_merged_directories(s):
             check_dir_links(s, stage)
 
 
+@test(layer=True)
+def link_count_with_a_kept_directory(s):
+    "one that the host moved away, and then removed where the SEE did nothing"
+    with s.host.together():
+        s.host.makedirs('dir/kept')
+        s.host.mkdir('away')
+    s.see.write('dir/kept/mine', 'mine')
+    s.see.write('dir/mine', 'mine')
+    s.host.rename('dir/kept', 'away/kept')
+    s.remount()
+    check_dir_links(s, 'moved')
+    s.host.rmdir('away/kept')
+    for stage in s.stages():
+        s.see.holds('dir/kept/mine', 'mine')
+        check_dir_links(s, f'removed {stage}')
+
+
+@test(layer=True)
+def link_count_within_one_tick(s):
+    "what the host exchanges right after it was asked"
+    with s.host.together():
+        s.host.mkdir('dir/x')
+        s.host.write('dir/y', 'y')
+    s.see.rmdir('dir/x')
+    with s.host.together():
+        for _ in range(scaled(50)):
+            s.see.stat('dir')
+            s.host.rename('dir/x', 'dir/y', EXCHANGE)
+            check_dir_links(s, 'exchanged')
+
+
 # ---- open descriptors and mappings -----------------------------------------
 
 @test(smoke=True)
