@@ -27,13 +27,16 @@ check-all:
 	@scripts/check --all
 
 # The selftests in C, for the guest. Static, so that any guest will do.
-SELFTESTS := $(patsubst selftests/%.c,build/selftests/%,$(wildcard selftests/*.c))
+SELFTESTS := $(patsubst selftests/%.c,build/selftests/%,\
+	$(filter-out selftests/view_model.c,$(wildcard selftests/*.c)))
 
 selftests: $(SELFTESTS)
 
 build/selftests/%: selftests/%.c $(wildcard selftests/*.h uapi/linux/*.h)
 	@mkdir -p $(@D)
-	$(CC) -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -Iuapi -static -pthread -o $@ $<
+	$(CC) -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -Iuapi -static -pthread -o $@ $(filter %.c,$^)
+
+build/selftests/model_walk: selftests/view_model.c
 
 clean:
 	rm -rf build
