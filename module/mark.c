@@ -121,11 +121,9 @@ static void see_host_event(struct super_block *sb, u32 mask, struct inode *lower
 	if (dir && name) {
 		parent = see_ilookup_nowait(sb, dir);
 		if (parent) {
-			bool here = mask & (FS_CREATE | FS_MOVED_TO);
-
 			see_names_cover(parent, name,
-					here && !S_ISDIR(lower->i_mode) ?
-						lower->i_ino : 0);
+					S_ISDIR(lower->i_mode) ? 0 : lower->i_ino,
+					!(mask & (FS_CREATE | FS_MOVED_TO)));
 			iput(parent);
 		}
 	}

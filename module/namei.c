@@ -277,7 +277,7 @@ static void see_record(struct see_side *side, enum see_name_kind kind,
 	see_names_set(side->dir, entry);
 	if (side->lower && !d_is_dir(side->lower))
 		see_names_cover(side->dir, &side->dentry->d_name,
-				d_inode(side->lower)->i_ino);
+				d_inode(side->lower)->i_ino, false);
 }
 
 /* a mark that says: this name stands for that host object */

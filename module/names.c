@@ -353,12 +353,14 @@ struct see_name *see_names_next(struct see_names *names, u64 id,
  * @dir: the directory
  * @name: the name
  * @ino: number of the host inode, 0 for none and for a directory
+ * @gone: that inode has the name no more; another one may have got it meanwhile,
+ *	  as the host tells of an exchange as of two renames, one after the other
  *
  * A covered name is no link that the SEE sees; see_layer.cuts counts them.
  *
  * Context: may be called under locks of the host; waits for nothing.
  */
-void see_names_cover(struct inode *dir, const struct qstr *name, u64 ino)
+void see_names_cover(struct inode *dir, const struct qstr *name, u64 ino, bool gone)
 {
 	struct see_names *names = see_names(dir);
 	struct see_layer *layer = see_layer(dir->i_sb);
@@ -372,6 +374,8 @@ void see_names_cover(struct inode *dir, const struct qstr *name, u64 ino)
 	spin_lock(&names->lock);
 	entry = __see_names_find(names, hash, (const char *)name->name,
 				 name->len);
+	if (gone)
+		ino = entry && entry->covers != ino ? entry->covers : 0;
 	if (!entry || (entry->kind == SEE_NAME_FOLLOW && !see_gone(entry->target)))
 		ino = 0;
 	if (entry) {

@@ -112,7 +112,7 @@ void see_names_command(struct inode *dir, const struct qstr *name,
 void see_names_unfollow(struct inode *dir, const struct qstr *name);
 struct see_name *see_names_next(struct see_names *names, u64 id,
 				struct see_name *buf);
-void see_names_cover(struct inode *dir, const struct qstr *name, u64 ino);
+void see_names_cover(struct inode *dir, const struct qstr *name, u64 ino, bool gone);
 u64 see_names_end(struct inode *dir);
 bool see_names_hides(struct inode *dir, const char *name, unsigned int len);
 

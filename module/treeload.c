@@ -522,7 +522,7 @@ static void see_load_cuts(struct inode *dir)
 		if (d_is_positive(d) && !d_is_dir(d))
 			see_names_cover(dir,
 					&(struct qstr)QSTR_INIT(e->name, e->len),
-					d_inode(d)->i_ino);
+					d_inode(d)->i_ino, false);
 		dput(d);
 	}
 	kfree(buf);
