@@ -120,7 +120,7 @@ static int see_acceptable(void *context, struct dentry *dentry)
 /**
  * see_decode - the object of a key
  * @mnt: of the file system that it is in
- * @root: what is not below is not found, if it is a directory
+ * @root: what is not below is not found, if it is a directory; NULL: all is
  * @key: the name of a container, from disk
  * @len: of @key
  *
@@ -141,9 +141,8 @@ struct dentry *see_decode(struct vfsmount *mnt, struct dentry *root,
 				    fid.type, see_acceptable, NULL);
 	if (IS_ERR_OR_NULL(dentry))
 		return PTR_ERR(dentry) == -ENOMEM ? dentry : ERR_PTR(-ESTALE);
-	/* a directory proves its place; a file's key is root's own record */
 	if (d_is_negative(dentry) ||
-	    (d_is_dir(dentry) && !is_subdir(dentry, root))) {
+	    (root && d_is_dir(dentry) && !is_subdir(dentry, root))) {
 		dput(dentry);
 		return ERR_PTR(-ESTALE);
 	}

@@ -248,8 +248,8 @@ static int see_load_object(struct see_load *load, struct see_entry *entry)
 			goto out_box;
 		object = NULL;
 	}
-	lower = see_decode(layer->lower.mnt, layer->lower.dentry, entry->name,
-			   entry->len);
+	/* what the host moved out of the layer is not gone: it may come back */
+	lower = see_decode(layer->lower.mnt, NULL, entry->name, entry->len);
 	if (IS_ERR(lower)) {
 		err = PTR_ERR(lower);
 		if (err != -ESTALE)
