@@ -301,6 +301,51 @@ bool see_hidden(struct see_layer *layer, struct dentry *lower)
 	return len >= 0 || len == -ERANGE;
 }
 
+/*
+ * Under the locks of a rename d_splice_alias() cannot move a directory that is cached
+ * elsewhere.  The VFS takes ESTALE for a reason to walk once more, and asks for
+ * permission in the parent first, without locks: see_find_stray() then looks it up.
+ */
+static void see_note_stray(struct dentry *dentry)
+{
+	dput(xchg(&see_layer(dentry->d_sb)->stray, dget(dentry)));
+}
+
+/**
+ * see_forget_stray - no directory waits for its place any more
+ * @layer: the layer
+ */
+void see_forget_stray(struct see_layer *layer)
+{
+	dput(xchg(&layer->stray, NULL));
+}
+
+static void see_find_stray(struct see_layer *layer)
+{
+	struct dentry *stray = xchg(&layer->stray, NULL), *parent, *d;
+	const struct cred *old;
+
+	if (!stray)
+		return;
+	parent = dget_parent(stray);
+	/* perhaps by ourselves, in a file system above */
+	if (inode_is_locked(d_inode(parent))) {
+		if (cmpxchg(&layer->stray, NULL, stray))
+			dput(stray);
+		dput(parent);
+		return;
+	}
+	old = override_creds(layer->cred);
+	/* it is not hashed, so that nothing renames it */
+	d = see_lookup_one(see_nop_idmap, (const char *)stray->d_name.name,
+			   stray->d_name.len, parent);
+	revert_creds(old);
+	if (!IS_ERR(d))
+		dput(d);
+	dput(parent);
+	dput(stray);
+}
+
 /* attach @inode, or nothing, to @dentry; the caller's reference is consumed */
 static struct dentry *see_splice(struct inode *inode, struct dentry *dentry)
 {
@@ -318,7 +363,9 @@ static struct dentry *see_splice(struct inode *inode, struct dentry *dentry)
 			break;
 		usleep_range(SEE_SPLICE_MIN_US, SEE_SPLICE_MAX_US);
 	}
-	if (!IS_ERR(alias) && S_ISDIR(inode->i_mode))
+	if (alias == ERR_PTR(-ESTALE))
+		see_note_stray(dentry);
+	else if (!IS_ERR(alias) && S_ISDIR(inode->i_mode))
 		WRITE_ONCE(see_i(inode)->dpos, alias ?: dentry);
 	iput(inode);
 	return alias;
@@ -626,10 +673,17 @@ static struct dentry *see_out_of_place(struct inode *inode)
  */
 int see_check_position(struct inode *inode, int mask)
 {
+	struct see_layer *layer = see_layer(inode->i_sb);
 	struct dentry *d, *lower;
 	const struct cred *old;
 	bool good = true;
 
+	/* a writer holds i_rwsem */
+	if (unlikely(READ_ONCE(layer->stray)) && !(mask & MAY_WRITE)) {
+		if (mask & MAY_NOT_BLOCK)
+			return -ECHILD;
+		see_find_stray(layer);
+	}
 	if (!see_guard(SEE_GUARD_PLACE))
 		return 0;
 	/* the alias may go at any moment, but not its memory */
@@ -646,7 +700,6 @@ int see_check_position(struct inode *inode, int mask)
 	rcu_read_unlock();
 	if (good)
 		return 0;
-	/* a writer holds i_rwsem */
 	if (mask & MAY_NOT_BLOCK)
 		return -ECHILD;
 	if (mask & MAY_WRITE)
@@ -655,7 +708,7 @@ int see_check_position(struct inode *inode, int mask)
 	if (IS_ERR_OR_NULL(lower))
 		return PTR_ERR_OR_ZERO(lower);
 	/* looks names up, and so enters the gate by itself */
-	old = override_creds(see_layer(inode->i_sb)->cred);
+	old = override_creds(layer->cred);
 	see_reconnect(inode->i_sb, lower);
 	revert_creds(old);
 	dput(lower);

@@ -9,6 +9,7 @@ extern const struct dentry_operations see_dentry_ops;
 struct dentry *see_lookup(struct inode *dir, struct dentry *dentry,
 			  unsigned int flags);
 int see_check_position(struct inode *inode, int mask);
+void see_forget_stray(struct see_layer *layer);
 unsigned int see_nlink(struct inode *inode, unsigned int born);
 void see_reconnect(struct super_block *sb, struct dentry *lower);
 void see_distrust(struct inode *inode, struct inode *dir, const char *name);

@@ -142,6 +142,8 @@ struct see_gate {
  * @dropped: counts what the host dropped and the SEE keeps
  * @keeping: copies that @wq is to complete
  * @gate: who may do what now; gate.c
+ * @stray: name at which a directory could not be put, as its caller held the locks
+ *	   of a rename; lookup.c
  * @dead: aborted: everything is EIO
  * @samefs: lower and private tree are on one file system: inode numbers of
  *	    both can be shown side by side
@@ -170,6 +172,7 @@ struct see_layer {
 	atomic_t dropped;
 	atomic_t keeping;
 	struct see_gate gate;
+	struct dentry *stray;
 	bool samefs;
 	bool commands;
 	bool dead;

@@ -242,6 +242,8 @@ static void see_kill_sb(struct super_block *sb)
 		see_mark_remove(layer);
 		see_release_changed(layer);
 	}
+	if (layer)
+		see_forget_stray(layer);
 	kill_anon_super(sb);
 	see_free_layer(layer);
 }
