@@ -328,9 +328,13 @@ ssize_t see_getxattr(struct dentry *dentry, const char *name, void *value,
 	return vfs_getxattr(see_nop_idmap, dentry, name, value, size);
 }
 
+/* not to be handled as bytes: a mark, or an ACL, which XFS shows a second time */
 static bool see_xattr_ours(const char *name)
 {
+	static const char xfs_acl[] = XATTR_TRUSTED_PREFIX "SGI_ACL_";
+
 	return !strncmp(name, SEE_XATTR_PREFIX, strlen(SEE_XATTR_PREFIX)) ||
+	       !strncmp(name, xfs_acl, strlen(xfs_acl)) ||
 	       !strncmp(name, XATTR_SYSTEM_PREFIX, XATTR_SYSTEM_PREFIX_LEN);
 }
 

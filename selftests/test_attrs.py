@@ -357,6 +357,22 @@ def acls(s, kind):
             raises(E.ENODATA, s.see.getxattr, name, ACCESS)
 
 
+@test(private=('same', 'other'))
+def acl_of_the_host_is_changed(s):
+    "under every name that the file system gives it: XFS shows root a second one"
+    new = acl(f'u::rwx u:{USER}:--x g::r-- m::r-x o::---')
+    s.plain.write('attrs', '')
+    for t in (s.see, s.plain):
+        t.setxattr('attrs', ACCESS, new)
+        t.setxattr('attrs', 'user.key', b'value')
+        t.setxattr('attrs', CAPABILITY, NET_RAW)
+    want = s.plain.xattrs('attrs')
+    for _ in s.stages():
+        got = s.see.xattrs('attrs')
+        eq(got, {k: want[k] for k in got}, 'xattrs')
+        ok(ACCESS in got, 'no ACL')
+
+
 @test(layer=True)
 def acl_of_the_host_is_live(s):
     "until the SEE changes the object; checked by the kernel at once"
