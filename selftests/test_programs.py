@@ -344,6 +344,53 @@ def dpkg_life_of_a_package(s, first):
 
 
 @test(layer=True)
+def dpkg_upgrades_on_the_host(s):
+    "a package of which the SEE has files changed, removed, renamed and open"
+    need('dpkg', 'dpkg-deb')
+    one, two = build_deb(s, '1'), build_deb(s, '2')
+    small_root(s)
+    with s.host.together():
+        dpkg(s.host.path('root'), '-i', one)
+    root, sub = s.see.path('root'), 'root/usr/share/see-demo/sub'
+
+    def text(version, i):
+        return f'{version} {i}\n' * 50
+    s.see.append('root/etc/see-demo/one.conf', 'SEE\n')
+    s.see.chmod(f'{sub}/f3', 0o600)
+    s.see.unlink(f'{sub}/f4')
+    s.see.rename(f'{sub}/f5', f'{sub}/mine')
+    s.see.append(f'{sub}/f7', 'SEE\n')
+    s.see.write(f'{sub}/born', 'born\n')
+    with s.see.opened(f'{sub}/f6') as fd:
+        with s.host.together():
+            dpkg(s.host.path('root'), '-i', two)
+        eq(os.read(fd, 10000).decode(), text('1', 6), 'descriptor')
+    for stage in s.stages():
+        eq(run(f'{root}/usr/bin/see-demo'), '2\n', f'output {stage}')
+        eq(s.see.mode('root/usr/bin/see-demo'), 0o4755, 'mode')
+        s.see.holds('root/etc/see-demo/two.conf', 'two 2\n')
+        s.see.holds('root/etc/see-demo/one.conf', 'one 1\nSEE\n')
+        s.see.holds(f'{sub}/f2', text('2', 2))
+        s.see.holds(f'{sub}/f3', text('1', 3))
+        eq(s.see.mode(f'{sub}/f3'), 0o600, 'mode of f3')
+        s.see.holds(f'{sub}/mine', text('1', 5))
+        s.see.holds(f'{sub}/f6', text('2', 6))
+        s.see.holds(f'{sub}/f7', text('1', 7) + 'SEE\n')
+        s.see.lists(sub, {f'f{i}' for i in range(20) if i not in (4, 5)} | {'mine', 'born'})
+        s.see.absent('root/usr/share/see-demo/only-in-1')
+        eq(s.see.ino('root/usr/share/see-demo/linked'), s.see.ino(f'{sub}/f1'), 'hard link')
+        ok('\nVersion: 2\n' in dpkg(root, '-s', 'see-demo'), 'status')
+        eq([line.split('/')[-1] for line in dpkg(root, '--verify', 'see-demo').splitlines()],
+           ['one.conf', 'f3', 'f4', 'f5', 'f7'], 'dpkg --verify')
+    dpkg(root, '-i', two)
+    for stage in s.stages():
+        eq([line.split('/')[-1] for line in dpkg(root, '--verify', 'see-demo').splitlines()],
+           ['one.conf'], f'dpkg --verify, installed again {stage}')
+        s.see.holds(f'{sub}/f5', text('2', 5))
+        s.see.holds(f'{sub}/born', 'born\n')
+
+
+@test(layer=True)
 def dpkg_over_the_root(s):
     "a layer over /, chroot, dpkg -i, remount, upgrade, remove; the host as before"
     need('dpkg', 'dpkg-deb')
