@@ -800,6 +800,10 @@ class See:
             yield self.stage
         self.stage = ''
 
+    def counts_directories(self):
+        """Does the file system count the directories in a directory as its links?"""
+        return self.plain.stat('').st_nlink > 1
+
     def have(self, **objects):
         """Objects of every origin: have(x='host file', y='born dir').
 

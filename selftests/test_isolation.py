@@ -29,7 +29,8 @@ def everything(s):
         t.setxattr(name, 'user.see', b'SEE')
         t.setxattr(name, ACCESS, acl('u::rw- u:7:r-- g::r-- m::r-- o::r--'))
     for key in t.xattrs('attrs'):
-        t.removexattr('attrs', key)
+        if key in t.xattrs('attrs'):    # XFS lists an ACL twice
+            t.removexattr('attrs', key)
     t.rename('dir/sub', 'empty_dir/sub')
     t.rename('exec', 'dir/a')
     t.rename('shared', 'sticky', EXCHANGE)
