@@ -101,6 +101,29 @@ def make_after_remove(s):
         s.see.lists('dd', '')
 
 
+@test(over=ORIGINS)
+def make_in_directories(s, origin):
+    "every call that makes a name, where nothing was, and where the host's was removed"
+    makers = {'mkdir': lambda n: s.see.mkdir(n), 'symlink': lambda n: s.see.symlink('x', n),
+              'link': lambda n: s.see.link('file', n),
+              'mknod': lambda n: s.see.mknod(n, stat.S_IFIFO | 0o600),
+              'file': lambda n: s.see.write(n, 'x', os.O_CREAT | os.O_EXCL),
+              'rename': lambda n: (s.see.write('tmp', 'x'), s.see.rename('tmp', n, NOREPLACE))}
+    s.have(d=f'{origin} tree', **{f'd__{m}_again': f'{origin} file' for m in makers})
+    for m, make in makers.items():
+        s.see.unlink(f'd/{m}_again')
+        for name in (f'd/{m}', f'd/{m}_again'):
+            make(name)
+            raises(E.EEXIST, s.see.mkdir, name)
+    shape = s.see.fingerprint(LOOKS, 'd')
+    ok(shape.keys() > {f'./{m}_again' for m in makers}, 'names')
+    for stage in s.stages():
+        same_tree(s.see.fingerprint(LOOKS, 'd'), shape, stage)
+    s.see.rmtree('d')
+    for _ in s.stages():
+        s.see.absent('d')
+
+
 @test(smoke=True)
 def names_of_all_bytes(s):
     "255 bytes, not UTF-8, and names that mean something elsewhere"
@@ -398,6 +421,69 @@ def rename_exchange(s, origin, other):
     for stage in s.stages():
         for name, shape in shapes.items():
             same_tree(moved_shape(s, name), shape, f'{name} {stage}')
+
+
+@test(smoke=True, over=PAIRS)
+def rename_between_directories(s, source, target):
+    "of every origin, objects of every origin, to and fro"
+    objects = [(whose, kind) for whose in ORIGINS for kind in KINDS]
+    s.have(a=f'{source} dir', b=f'{target} dir',
+           **{f'{whose}_{kind}': f'{whose} {kind}' for whose, kind in objects})
+    shapes = {f'{whose}_{kind}': moved_shape(s, f'{whose}_{kind}') for whose, kind in objects}
+    for name in shapes:
+        s.see.rename(name, f'a/{name}')
+    for old, new in ('ab', 'ba', 'ab'):
+        for name in shapes:
+            s.see.rename(f'{old}/{name}', f'{new}/{name}')
+    for name in list(shapes)[::2]:
+        s.see.rename(f'b/{name}', f'a/{name}')
+    for stage in s.stages():
+        s.see.lists('a', list(shapes)[::2])
+        s.see.lists('b', list(shapes)[1::2])
+        for i, (name, shape) in enumerate(shapes.items()):
+            same_tree(moved_shape(s, f'{"ab"[i % 2]}/{name}'), shape, f'{name} {stage}')
+
+
+@test(over=ORIGINS)
+def names_of_special_files(s, origin):
+    "FIFO, socket, device, symlink: renamed, linked, exchanged, replacing and replaced, removed"
+    nodes = {'p': (stat.S_IFIFO | 0o640, 0), 'k': (stat.S_IFSOCK | 0o640, 0),
+             'c': (stat.S_IFCHR | 0o640, os.makedev(1, 5)), 'l': (stat.S_IFLNK | 0o777, 0)}
+    os.umask(0)
+    tree = s.see if origin == 'born' else s.host
+    with tree.together():
+        for name, (mode, device) in nodes.items():
+            for n in (name, f'{name}2'):
+                tree.symlink('x', n) if name == 'l' else tree.mknod(n, mode, device)
+            tree.write(f'{name}3', f'{name}\n')
+    for name in nodes if origin == 'changed' else ():
+        for n in (name, f'{name}2'):
+            s.see.chown(n, USER)
+    for name in nodes:
+        s.see.rename(name, f'dir/{name}')
+        s.see.link(f'dir/{name}', f'empty_dir/{name}')
+        s.see.rename(f'{name}2', f'dir/sub/{name}')
+        s.see.rename(f'dir/sub/{name}', f'{name}3', EXCHANGE)
+    for stage in s.stages():
+        for name, (mode, device) in nodes.items():
+            for where, links in ((f'dir/{name}', 2), (f'empty_dir/{name}', 2), (f'{name}3', 1)):
+                st = s.see.stat(where)
+                eq((st.st_mode, st.st_rdev, st.st_nlink, st.st_uid),
+                   (mode, device, links, USER if origin == 'changed' else 0),
+                   f'{where} {stage}')
+            s.see.holds(f'dir/sub/{name}', f'{name}\n')
+            s.see.absent(name, f'{name}2')
+    before = s.see.ls('dir/sub')
+    for name in nodes:
+        s.see.rename(f'dir/{name}', f'dir/sub/{name}')
+        s.see.rename('file' if name == 'p' else f'dir/sub/{name}', f'{name}3')
+        s.see.unlink(f'empty_dir/{name}')
+    for _ in s.stages():
+        s.see.holds('p3', 'file\n')
+        s.see.lists('empty_dir', '')
+        s.see.lists('dir/sub', before - {'k', 'c', 'l'})
+        eq([s.see.stat(n).st_nlink for n in ('k3', 'c3', 'l3', 'dir/sub/p')], [1] * 4, 'links')
+        s.see.absent('file', 'dir/k', 'dir/c', 'dir/l', 'dir/p')
 
 
 @test(over=ORIGINS)
