@@ -49,12 +49,13 @@ static int see_auth_walk(struct see_layer *layer, struct inode *dir)
 {
 	struct inode *root = d_inode(layer->sb->s_root), *up, *real;
 	char *name = kmalloc(NAME_MAX + 1, GFP_KERNEL);
+	struct see_climb climb = {};
 	int err = 0;
 
 	if (!name)
 		return -ENOMEM;
 	ihold(dir);
-	for (;;) {
+	while (!see_climbs_round(&climb, dir)) {
 		real = see_auth_real(dir);
 		/* made again with the attributes that it had: the caller's as before */
 		err = real ? inode_permission(see_nop_idmap, real, MAY_EXEC) : 0;

@@ -2,6 +2,8 @@
 #ifndef SEE_CHANGES_H
 #define SEE_CHANGES_H
 
+#include <linux/log2.h>
+
 #include "control.h"
 #include "names.h"
 
@@ -72,6 +74,27 @@ struct see_changes {
 	char *from;
 	bool no_path;
 };
+
+/**
+ * struct see_climb - tells if see_up() goes round in a circle
+ * @at: a directory that was passed
+ * @n: directories that were passed
+ *
+ * Both sides can move directories so that the SEE shows each only below the other.
+ */
+struct see_climb {
+	const struct inode *at;
+	u32 n;
+};
+
+static inline bool see_climbs_round(struct see_climb *climb, const struct inode *dir)
+{
+	if (dir == climb->at)
+		return true;
+	if (is_power_of_2(++climb->n))
+		climb->at = dir;
+	return false;
+}
 
 int see_changes_walk(struct see_changes *c, u64 *cursor);
 int see_found_conflict(struct see_changes *c, const struct see_found *f);

@@ -71,10 +71,11 @@ static u32 see_tx_depth(struct see_layer *layer, struct inode *dir)
 {
 	struct inode *root = d_inode(layer->sb->s_root), *up;
 	char *name = kmalloc(NAME_MAX + 1, GFP_KERNEL | __GFP_NOFAIL);
+	struct see_climb climb = {};
 	u32 depth = 0;
 
 	ihold(dir);
-	while (dir != root) {
+	while (dir != root && !see_climbs_round(&climb, dir)) {
 		up = see_up(layer, dir, name);
 		if (IS_ERR(up))
 			break;

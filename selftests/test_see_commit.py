@@ -290,6 +290,24 @@ def by_another_name(h):
     seectl('abort', 'x')
 
 
+@test()
+def each_below_the_other(h):
+    "directories that both sides moved so that nothing leads to them: a conflict, no loop"
+    h.tree.makedirs('p/d/q')
+    seectl('create', 'x')
+    with view(h) as see:
+        see.write('p/d/q/born', 'born\n')
+        h.tree.rename('p/d', 'd')
+        see.rename('p', 'd/q/p')
+        h.tree.rmtree('d')
+    before = like(h.dir)
+    ok(changes('x'), 'changes')
+    for criterion in WRITES, FORCE:
+        seectl('commit', 'x', *criterion, status=3)
+        same_tree(like(h.dir), before, 'the host was changed')
+    seectl('abort', 'x')
+
+
 @test(over=('done', 'taken back', 'member'))
 def forgotten(h, how):
     "caches dropped while a commit is on its way do not matter"
