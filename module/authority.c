@@ -63,8 +63,10 @@ static int see_auth_walk(struct see_layer *layer, struct inode *dir)
 			break;
 		up = see_up(layer, dir, name);
 		if (IS_ERR(up)) {
-			/* whoever removed it: the path leads nowhere */
-			err = PTR_ERR(up) == -ESTALE ? 0 : PTR_ERR(up);
+			/* whoever removed it, or moved it away: it leads nowhere */
+			err = PTR_ERR(up);
+			if (err == -ESTALE || err == -EXDEV)
+				err = 0;
 			break;
 		}
 		iput(dir);

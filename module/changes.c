@@ -148,13 +148,24 @@ static struct inode *see_up_born(struct see_layer *layer, struct inode *dir,
 	return up;
 }
 
+/* did the host move a directory out of the layer? */
+static bool see_outside(struct see_layer *layer, struct inode *dir)
+{
+	struct dentry *lower = see_i(dir)->lower;
+
+	return lower && !is_subdir(lower, layer->lower.dentry);
+}
+
 /**
  * see_up - parent and name of a directory as the SEE sees it
  * @layer: the layer
  * @dir: the directory
  * @name: filled in, NAME_MAX + 1 bytes
  *
- * Return: a referenced inode or a negative errno.
+ * What the host moved out of the layer is where it was when it was first changed.
+ *
+ * Return: a referenced inode; -ESTALE if nothing leads to it; -EXDEV if it is out of
+ * the layer, and always was; or another error.
  */
 struct inode *see_up(struct see_layer *layer, struct inode *dir, char *name)
 {
@@ -168,8 +179,10 @@ struct inode *see_up(struct see_layer *layer, struct inode *dir, char *name)
 		return see_find_named(layer, dir, SEE_NAME_LINKED, name);
 	if (see_gone(dir))
 		return see_find_named(layer, dir, SEE_NAME_FOLLOW, name);
-	if (IS_ROOT(see_i(dir)->lower))
-		return ERR_PTR(-ESTALE);
+	if (see_outside(layer, dir)) {
+		up = see_find_named(layer, dir, SEE_NAME_FOLLOW, name);
+		return up == ERR_PTR(-ESTALE) ? ERR_PTR(-EXDEV) : up;
+	}
 	err = see_copy_name(see_i(dir)->lower, name);
 	if (err)
 		return ERR_PTR(err);
@@ -285,7 +298,8 @@ static int see_object_conflict(struct see_changes *c, struct inode *inode)
 	if (see_gone(inode))
 		return SEE_CONFLICT_GONE;
 	if (S_ISDIR(inode->i_mode))
-		return see_dir_conflict(inode);
+		return see_outside(c->layer, inode) ? SEE_CONFLICT_GONE :
+						      see_dir_conflict(inode);
 	err = see_version_sample(c->layer, si->lower, &now);
 	if (err)
 		return err;
@@ -304,6 +318,8 @@ static int see_name_conflict(struct see_changes *c, struct inode *dir,
 	umode_t mode;
 	int ret;
 
+	if (see_outside(c->layer, dir))
+		return SEE_CONFLICT_GONE;
 	if (e->kind == SEE_NAME_FOLLOW)
 		return SEE_CONFLICT_GONE | (host ? SEE_CONFLICT_NAME : 0);
 	if (!e->removed)
@@ -444,11 +460,12 @@ out:
 
 /*
  * NULL if nothing leads there any more: the SEE removed it as well.  A path
- * that is too long to be told must not hide the rest of the list.
+ * that is too long to be told, or out of the layer, must not hide the rest of the
+ * list, nor what is there.
  */
 static const char *see_sayable(struct see_changes *c, const char *path)
 {
-	c->no_path = path == ERR_PTR(-ENAMETOOLONG);
+	c->no_path = path == ERR_PTR(-ENAMETOOLONG) || path == ERR_PTR(-EXDEV);
 	if (c->no_path)
 		return "";
 	return path == ERR_PTR(-ESTALE) ? NULL : path;

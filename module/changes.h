@@ -61,7 +61,7 @@ struct see_found {
  * @name: copy of an entry
  * @path: of a directory, PATH_MAX, filled from the end
  * @from: the same for the path on the host
- * @no_path: the directory's path is too long to be told
+ * @no_path: the directory's path is too long to be told, or out of the layer
  */
 struct see_changes {
 	struct see_layer *layer;

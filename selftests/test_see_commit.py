@@ -291,6 +291,28 @@ def by_another_name(h):
 
 
 @test()
+def out_of_the_layer(h):
+    "a directory with changes that the host moved away: a conflict until it is back"
+    h.tree.makedirs('in/d')
+    for name in 'fg':
+        h.tree.write(f'in/d/{name}', 'host\n')
+    seectl('create', '--over', h.path('in'), 'x')
+    seectl('run', 'x', '--keep', '--', 'sh', '-ec', 'echo 1 >>d/f; echo 2 >d/new; rm d/g',
+           cwd=h.path('in'))
+    h.tree.rename('in/d', 'away')
+    before = like(h.dir)
+    eq(set(changes('x')), {h.path(f'in/d/{n}') for n in ('f', 'new', 'g')}, 'changes')
+    seectl('commit', 'x', *WRITES, status=3)
+    same_tree(like(h.dir), before, 'the host was changed')
+    h.tree.rename('away', 'in/d')
+    seectl('commit', 'x', *WRITES)
+    h.tree.lists('in/d', 'f new')
+    h.tree.holds('in/d/f', 'host\n1\n')
+    h.tree.holds('in/d/new', '2\n')
+    seectl('abort', 'x')
+
+
+@test()
 def each_below_the_other(h):
     "directories that both sides moved so that nothing leads to them: a conflict, no loop"
     h.tree.makedirs('p/d/q')

@@ -270,7 +270,7 @@ struct see_simple {
 #define SEE_CHANGE_NAME_KEPT	0x10	/* the host dropped a changed object */
 #define SEE_CHANGE_DATA		0x20	/* the contents of a host object */
 #define SEE_CHANGE_ATTR		0x40	/* mode, owner, times, xattrs or ACLs */
-#define SEE_CHANGE_NO_PATH	0x80	/* too long a path: @path is only its end */
+#define SEE_CHANGE_NO_PATH	0x80	/* too long, or out of the layer: @path is only the end */
 
 /* see_change.conflict: what the host did since it was first changed */
 #define SEE_CONFLICT_CHANGED	0x1	/* the host object was changed */
