@@ -196,28 +196,31 @@ int see_make(struct dentry *dir, const struct qstr *name, umode_t mode, dev_t rd
  * see_mkdir - the directory of that name, made if it is not there
  * @dir: private directory, not locked
  * @name: terminated
- * @made: its dentry, to be put by the caller
+ * @made: its dentry, to be put by the caller; NULL on failure
  *
  * Root's alone: nothing but the module walks there.
  */
 int see_mkdir(struct dentry *dir, const char *name, struct dentry **made)
 {
 	struct qstr q = QSTR_INIT(name, strlen(name));
+	struct dentry *dentry;
 	int err;
 
-	*made = see_lookup_priv(dir, name, q.len);
-	if (!IS_ERR(*made)) {
-		if (d_is_dir(*made))
-			return 0;
-		dput(*made);
+	*made = NULL;
+	dentry = see_lookup_priv(dir, name, q.len);
+	if (dentry == ERR_PTR(-ENOENT)) {
+		err = see_make(dir, &q, S_IFDIR | 0700, 0, NULL, NULL, &dentry);
+		if (err)
+			return err;
+	}
+	if (IS_ERR(dentry))
+		return PTR_ERR(dentry);
+	if (!d_is_dir(dentry)) {
+		dput(dentry);
 		return -EUCLEAN;
 	}
-	if (PTR_ERR(*made) != -ENOENT)
-		return PTR_ERR(*made);
-	err = see_make(dir, &q, S_IFDIR | 0700, 0, NULL, NULL, made);
-	if (err)
-		*made = NULL;
-	return err;
+	*made = dentry;
+	return 0;
 }
 
 /**
