@@ -304,6 +304,8 @@ struct inode *see_iget(struct super_block *sb, struct dentry *lower,
  * @mode: type and mode as recorded at the first change
  *
  * Only while the private tree is loaded.
+ *
+ * Return: a referenced inode; -EUCLEAN if it has a container already; or -ENOMEM.
  */
 struct inode *see_iget_changed(struct super_block *sb, struct dentry *lower,
 			       struct dentry *box, struct dentry *object,
@@ -316,6 +318,10 @@ struct inode *see_iget_changed(struct super_block *sb, struct dentry *lower,
 	inode = see_iget_key(sb, key);
 	if (IS_ERR(inode))
 		return inode;
+	if (see_test(inode, SEE_I_CHANGED)) {
+		iput(inode);
+		return ERR_PTR(-EUCLEAN);
+	}
 	/* the type is the host's: the private object may be only a holder */
 	inode->i_mode = (mode & S_IFMT) |
 			((object || lower ? like->i_mode : mode) & 07777);

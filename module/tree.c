@@ -130,7 +130,7 @@ static int see_acceptable(void *context, struct dentry *dentry)
 struct dentry *see_decode(struct vfsmount *mnt, struct dentry *root,
 			  const char *key, unsigned int len)
 {
-	struct see_fid fid;
+	struct see_fid fid, own;
 	struct dentry *dentry;
 	int err;
 
@@ -145,6 +145,15 @@ struct dentry *see_decode(struct vfsmount *mnt, struct dentry *root,
 	    (root && d_is_dir(dentry) && !is_subdir(dentry, root))) {
 		dput(dentry);
 		return ERR_PTR(-ESTALE);
+	}
+	/* one object, one key: some file systems take handles that say less */
+	err = see_fid_encode(d_inode(dentry), &own);
+	if (!err && (own.type != fid.type || own.words != fid.words ||
+		     memcmp(own.raw, fid.raw, sizeof(own.raw))))
+		err = -EUCLEAN;
+	if (err) {
+		dput(dentry);
+		return ERR_PTR(err);
 	}
 	return dentry;
 }

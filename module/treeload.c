@@ -24,6 +24,7 @@
 #include "data.h"
 #include "guards.h"
 #include "inode.h"
+#include "lookup.h"
 #include "lower.h"
 #include "names.h"
 #include "tree.h"
@@ -41,8 +42,15 @@ struct see_loaded {
 	const char *key;
 };
 
+/**
+ * struct see_load - a tree that is being loaded
+ * @sb: superblock
+ * @why: what is wrong, if loading fails
+ * @bucket: struct see_loaded by key
+ */
 struct see_load {
 	struct super_block *sb;
+	const char *why;
 	struct hlist_head bucket[SEE_LOAD_BUCKETS];
 };
 
@@ -211,6 +219,64 @@ static int see_load_locks(struct see_inode *si)
 	return 0;
 }
 
+/*
+ * Does the only name of a host object lie in a store?  Then it is as good as dropped:
+ * no name of the layer leads there.
+ */
+static bool see_load_hidden(struct see_layer *layer, struct inode *lower)
+{
+	struct dentry *d, *up;
+	bool hidden = false;
+
+	d = S_ISDIR(lower->i_mode) || lower->i_nlink == 1 ? d_find_alias(lower) : NULL;
+	while (d && !hidden && d != layer->lower.dentry && !IS_ROOT(d)) {
+		hidden = see_hidden(layer, d);
+		up = dget_parent(d);
+		dput(d);
+		d = up;
+	}
+	dput(d);
+	return hidden;
+}
+
+/* the host object of a container, or NULL if the host dropped it */
+static struct dentry *see_load_lower(struct see_load *load, struct see_entry *entry,
+				     const struct see_disk_object *rec)
+{
+	struct see_layer *layer = see_layer(load->sb);
+	struct dentry *lower;
+	struct inode *inode;
+
+	load->why = "its name is no key";
+	/* what the host moved out of the layer is not gone: it may come back */
+	lower = see_decode(layer->lower.mnt, NULL, entry->name, entry->len);
+	if (IS_ERR(lower))
+		return lower == ERR_PTR(-ESTALE) ? NULL : lower;
+	inode = d_inode(lower);
+	load->why = "the host has another object of that key";
+	if ((inode->i_mode & S_IFMT) != (le32_to_cpu(rec->mode) & S_IFMT) ||
+	    inode->i_ino != le64_to_cpu(rec->ino)) {
+		dput(lower);
+		return ERR_PTR(-EUCLEAN);
+	}
+	if (see_load_hidden(layer, inode)) {
+		dput(lower);
+		return NULL;
+	}
+	return lower;
+}
+
+/* is a private object of the kind that see_tree_object() makes? */
+static bool see_load_fits(struct dentry *object, umode_t mode)
+{
+	umode_t holder = mode & S_IFMT;
+
+	if (S_ISCHR(mode) || S_ISBLK(mode) || S_ISSOCK(mode))
+		holder = S_IFREG;
+	return (d_inode(object)->i_mode & S_IFMT) == holder &&
+	       (holder != S_IFREG || d_inode(object)->i_nlink == 1);
+}
+
 /* a container in "changed" */
 static int see_load_object(struct see_load *load, struct see_entry *entry)
 {
@@ -222,15 +288,21 @@ static int see_load_object(struct see_load *load, struct see_entry *entry)
 	umode_t mode;
 	int err;
 
+	load->why = "it is no directory";
 	box = see_lookup_priv(layer->objects, entry->name, entry->len);
 	if (IS_ERR(box))
 		return PTR_ERR(box);
 	err = d_is_dir(box) ? 0 : -EUCLEAN;
-	if (!err)
-		err = see_read_record(box, SEE_XATTR_OBJECT, SEE_DISK_OBJECT,
-				      SEE_VERSION_COOKIE | SEE_VERSION_WEAK |
-				      SEE_VERSION_KNOWN | SEE_OBJECT_XATTRS, &rec,
-				      sizeof(rec));
+	if (err)
+		goto out_box;
+	load->why = "its record is damaged";
+	err = see_read_record(box, SEE_XATTR_OBJECT, SEE_DISK_OBJECT,
+			      SEE_VERSION_COOKIE | SEE_VERSION_WEAK |
+			      SEE_VERSION_KNOWN | SEE_OBJECT_XATTRS, &rec,
+			      sizeof(rec));
+	/* a container is complete when it gets here */
+	if (err == -ENODATA)
+		err = -EUCLEAN;
 	if (err)
 		goto out_box;
 	mode = le32_to_cpu(rec.mode);
@@ -241,6 +313,7 @@ static int see_load_object(struct see_load *load, struct see_entry *entry)
 	    !gid_valid(make_kgid(&init_user_ns, le32_to_cpu(rec.gid))))
 		goto out_box;
 
+	load->why = "its private object is not of its type, or has another name";
 	object = see_lookup_priv(box, SEE_BOX_OBJECT, strlen(SEE_BOX_OBJECT));
 	if (IS_ERR(object)) {
 		err = PTR_ERR(object);
@@ -248,17 +321,15 @@ static int see_load_object(struct see_load *load, struct see_entry *entry)
 			goto out_box;
 		object = NULL;
 	}
-	/* what the host moved out of the layer is not gone: it may come back */
-	lower = see_decode(layer->lower.mnt, NULL, entry->name, entry->len);
+	err = -EUCLEAN;
+	if (object && !see_load_fits(object, mode))
+		goto out_object;
+	lower = see_load_lower(load, entry, &rec);
 	if (IS_ERR(lower)) {
 		err = PTR_ERR(lower);
-		if (err != -ESTALE)
-			goto out_object;
-		lower = NULL;
+		goto out_object;
 	}
-	err = -EUCLEAN;
-	if (lower && (d_inode(lower)->i_mode & S_IFMT) != (mode & S_IFMT))
-		goto out_lower;
+	load->why = "its object has another container";
 	inode = see_iget_changed(load->sb, lower, box, object, mode);
 	if (IS_ERR(inode)) {
 		err = PTR_ERR(inode);
@@ -267,9 +338,6 @@ static int see_load_object(struct see_load *load, struct see_entry *entry)
 	if (!lower)
 		inode->i_rdev = new_decode_dev(le32_to_cpu(rec.rdev));
 	si = see_i(inode);
-	err = -EUCLEAN;
-	if (test_bit(SEE_I_CHANGED, &si->flags))
-		goto out_inode;		/* two containers for one object */
 	err = -ENOMEM;
 	si->origin = kmemdup_nul(entry->name, entry->len, GFP_KERNEL_ACCOUNT);
 	if (!si->origin)
@@ -282,6 +350,7 @@ static int see_load_object(struct see_load *load, struct see_entry *entry)
 	si->first_uid = make_kuid(&init_user_ns, le32_to_cpu(rec.uid));
 	si->first_gid = make_kgid(&init_user_ns, le32_to_cpu(rec.gid));
 	si->box = dget(box);
+	load->why = "its record of locks is damaged";
 	err = see_load_locks(si);
 	if (err)
 		goto out_inode;
@@ -290,6 +359,7 @@ static int see_load_object(struct see_load *load, struct see_entry *entry)
 
 		si->priv = dget(object);
 		set_bit(SEE_I_ATTRS, &si->flags);
+		load->why = "its change time is damaged";
 		err = see_read_record(object, SEE_XATTR_CTIME, SEE_DISK_CTIME,
 				      0, &ct, sizeof(ct));
 		if (!err)
@@ -309,6 +379,7 @@ static int see_load_object(struct see_load *load, struct see_entry *entry)
 	}
 	set_bit(SEE_I_CHANGED, &si->flags);
 	see_pin(inode);
+	load->why = "its block map is damaged";
 	if (S_ISREG(mode)) {
 		err = see_data_load(inode);
 		if (err)
@@ -326,6 +397,31 @@ out_box:
 	return err;
 }
 
+/* is a directory one that was born in the SEE: below "made" of a container? */
+static bool see_load_made(struct see_layer *layer, struct dentry *dir)
+{
+	struct dentry *d = dget(dir), *sub = NULL, *box = NULL, *up, *made;
+	bool ret = false;
+
+	while (d != layer->objects && !IS_ROOT(d)) {
+		up = dget_parent(d);
+		dput(sub);
+		sub = box;
+		box = d;
+		d = up;
+	}
+	if (d == layer->objects && sub && sub != dir) {
+		made = see_lookup_priv(box, SEE_BOX_MADE, strlen(SEE_BOX_MADE));
+		ret = made == sub;
+		if (!IS_ERR(made))
+			dput(made);
+	}
+	dput(sub);
+	dput(box);
+	dput(d);
+	return ret;
+}
+
 /* a container in "born" */
 static int see_load_born(struct see_load *load, struct see_entry *entry)
 {
@@ -335,6 +431,7 @@ static int see_load_born(struct see_load *load, struct see_entry *entry)
 	struct inode *inode;
 	int err = 0;
 
+	load->why = "its name is no key";
 	dir = see_decode(layer->priv.mnt, layer->priv.dentry, entry->name,
 			 entry->len);
 	if (dir == ERR_PTR(-ESTALE))	/* removed, and the power went */
@@ -346,14 +443,16 @@ static int see_load_born(struct see_load *load, struct see_entry *entry)
 		err = PTR_ERR(box);
 		goto out_dir;
 	}
-	inode = d_is_dir(dir) ? see_iget(load->sb, NULL, dir) :
-				ERR_PTR(-EUCLEAN);
+	load->why = "it is of nothing that was made in the SEE";
+	inode = d_is_dir(dir) && see_load_made(layer, dir) ?
+		see_iget(load->sb, NULL, dir) : ERR_PTR(-EUCLEAN);
 	if (IS_ERR(inode)) {
 		err = PTR_ERR(inode);
 		goto out_box;
 	}
+	load->why = "its directory has another container";
 	if (see_i(inode)->box)
-		err = -EUCLEAN;		/* two containers for one directory */
+		err = -EUCLEAN;
 	else
 		see_i(inode)->box = dget(box);
 	see_pin(inode);
@@ -405,6 +504,7 @@ static int see_load_target(struct see_load *load, struct dentry *mark,
 	const char *key;
 	int err = 0;
 
+	load->why = "a name leads to no container";
 	key = d_is_symlink(mark) ? vfs_get_link(mark, &done) :
 				   ERR_PTR(-EUCLEAN);
 	if (IS_ERR(key))
@@ -412,6 +512,11 @@ static int see_load_target(struct see_load *load, struct dentry *mark,
 	name->target = see_find_loaded(load, key);
 	do_delayed_call(&done);
 	if (!name->target)
+		return -EUCLEAN;
+	load->why = "a directory has two names, or it is the layer's root";
+	if (which == SEE_SUB_LINKED && S_ISDIR(name->target->i_mode) &&
+	    (see_test(name->target, SEE_I_PLACED) ||
+	     name->target == d_inode(load->sb->s_root)))
 		err = -EUCLEAN;
 	else if (which == SEE_SUB_FOLLOW)
 		set_bit(SEE_I_FOLLOWED, &see_i(name->target)->flags);
@@ -429,6 +534,7 @@ static int see_load_removed(struct see_load *load, struct dentry *mark,
 	int err;
 
 	name->removed = SEE_TOMB_HIDES;
+	load->why = "the record of a removed name is damaged";
 	err = see_read_record(mark, SEE_XATTR_REMOVED, SEE_DISK_REMOVED,
 			      SEE_REMOVED_REPLACED | SEE_VERSION_COOKIE |
 			      SEE_VERSION_WEAK | SEE_VERSION_KNOWN, rec,
@@ -573,7 +679,9 @@ static int see_load_names(struct see_load *load, struct inode *dir)
 		if (IS_ERR(sub))
 			return PTR_ERR(sub);
 		si->names->sub[order[i]] = sub;
-		if (!d_is_dir(sub))
+		load->why = "it has a part that it cannot have";
+		if (!d_is_dir(sub) ||
+		    (see_test(dir, SEE_I_BORN) && order[i] != SEE_SUB_LINKED))
 			return -EUCLEAN;
 		err = see_load_names_of(load, dir, sub, order[i]);
 		if (err)
@@ -610,12 +718,13 @@ int see_tree_load(struct super_block *sb)
 	if (!load)
 		return -ENOMEM;
 	load->sb = sb;
+	load->why = "it cannot be listed";
 	err = see_list(layer, layer->objects, &list);
 	list_for_each_entry(entry, &list, list) {
 		err = see_load_object(load, entry);
 		if (err) {
-			pr_err("seefs: container changed/%s: error %d\n",
-			       entry->name, err);
+			pr_err("seefs: container changed/%s: %s (error %d)\n",
+			       entry->name, load->why, err);
 			goto out;
 		}
 	}
@@ -624,8 +733,8 @@ int see_tree_load(struct super_block *sb)
 	list_for_each_entry(entry, &list, list) {
 		err = see_load_born(load, entry);
 		if (err) {
-			pr_err("seefs: container born/%s: error %d\n",
-			       entry->name, err);
+			pr_err("seefs: container born/%s: %s (error %d)\n",
+			       entry->name, load->why, err);
 			goto out;
 		}
 	}
@@ -635,8 +744,8 @@ int see_tree_load(struct super_block *sb)
 			continue;
 		err = see_load_names(load, &si->vfs_inode);
 		if (err) {
-			pr_err("seefs: names of container %s: error %d\n",
-			       si->origin ?: "born", err);
+			pr_err("seefs: names of container %s: %s (error %d)\n",
+			       si->origin ?: "born", load->why, err);
 			goto out;
 		}
 	}

@@ -602,6 +602,9 @@ int see_data_load(struct inode *inode)
 	dput(dentry);
 	data = see_data_get(inode);
 	ret = data ? PTR_ERR_OR_ZERO(file) : -ENOMEM;
+	/* the private file is made before the map, and is nobody else's */
+	if (!ret && (!si->priv || file_inode(file)->i_nlink != 1))
+		ret = -EUCLEAN;
 	if (!ret)
 		ret = see_map_load(data, file);
 	if (!IS_ERR(file))
