@@ -25,6 +25,7 @@
 #include "command.h"
 #include "compat_data.h"
 #include "data.h"
+#include "decode.h"
 #include "inode.h"
 #include "lower.h"
 #include "names.h"
@@ -121,23 +122,19 @@ static void see_command_name(struct see_command_in *in,
 /* whole records; returns the bytes that they take, 0 if no more can be read */
 static size_t see_command_parse(struct see_command_in *in, const u8 *buf, size_t size)
 {
+	const struct see_disk_command *rec;
 	size_t at = 0, len;
 
-	for (; size - at >= sizeof(struct see_disk_head); at += len) {
-		const struct see_disk_command *rec = (const void *)(buf + at);
+	while ((rec = see_decode_command(buf, size, &at))) {
 		char command[SEE_COMMAND_SIZE];
 
-		len = le16_to_cpu(rec->head.len);
-		if (len < sizeof(rec->head) || len > size - at)
-			break;
-		if (len < sizeof(*rec))
-			continue;
+		len = le16_to_cpu(rec->head.len) - sizeof(*rec);
 		memcpy(command, rec->command, sizeof(command));
 		command[sizeof(command) - 1] = 0;
 		if (rec->head.kind == SEE_DISK_COMMAND_OBJECT)
-			see_command_object(in, rec, command, len - sizeof(*rec));
+			see_command_object(in, rec, command, len);
 		else if (rec->head.kind == SEE_DISK_COMMAND_NAME)
-			see_command_name(in, rec, command, len - sizeof(*rec));
+			see_command_name(in, rec, command, len);
 	}
 	return at;
 }

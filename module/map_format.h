@@ -4,7 +4,7 @@
  * container.  Documentation/block-map.rst says what it means and in which
  * order it is written.  All numbers are little endian.
  *
- * Everything read from disk is untrusted: blockmap.c checks kind, length,
+ * Everything read from disk is untrusted: decode.c checks kind, length,
  * version and feature bits of a record before it looks at anything else.
  */
 #ifndef SEE_MAP_FORMAT_H

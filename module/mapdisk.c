@@ -2,7 +2,7 @@
 /*
  * The block map on disk
  *
- * The format, map_format.h, is used here only.  see_data.sync, held by the
+ * The format, map_format.h, is used here and in decode.c only.  see_data.sync, held by the
  * caller, protects the map file and what is known about it (see_data.disk);
  * the order in which records reach the disk is writeback.c's, which calls all
  * of this.  Reads and writes the map file under the credentials of the caller.
@@ -12,6 +12,7 @@
 #include <linux/uio.h>
 
 #include "blockmap.h"
+#include "decode.h"
 
 /* bits 0 to 31 of @x to the even bits of the result */
 static u64 see_spread(u32 x)
@@ -23,17 +24,6 @@ static u64 see_spread(u32 x)
 	v = (v | v << 4) & 0x0f0f0f0f0f0f0f0fULL;
 	v = (v | v << 2) & 0x3333333333333333ULL;
 	return (v | v << 1) & 0x5555555555555555ULL;
-}
-
-/* the inverse of see_spread() */
-static u32 see_gather(u64 v)
-{
-	v &= 0x5555555555555555ULL;
-	v = (v | v >> 1) & 0x3333333333333333ULL;
-	v = (v | v >> 2) & 0x0f0f0f0f0f0f0f0fULL;
-	v = (v | v >> 4) & 0x00ff00ff00ff00ffULL;
-	v = (v | v >> 8) & 0x0000ffff0000ffffULL;
-	return v | v >> 16;
 }
 
 static u32 see_bits32(const unsigned long *bits, unsigned int word)
@@ -189,30 +179,6 @@ static int see_map_read(struct file *file, void *buf, size_t len, loff_t pos)
 	return ret == len ? 0 : -EUCLEAN;
 }
 
-static const char *see_header_fault(const struct see_map_header *header, loff_t max)
-{
-	u64 size = le64_to_cpu(header->size), limit = le64_to_cpu(header->limit);
-
-	if (le32_to_cpu(header->magic) != SEE_MAP_MAGIC ||
-	    le32_to_cpu(header->head.kind) != SEE_MAP_HEADER ||
-	    le32_to_cpu(header->head.len) != sizeof(*header))
-		return "no header";
-	if (le16_to_cpu(header->version) != SEE_MAP_VERSION ||
-	    le64_to_cpu(header->incompat) & ~SEE_MAP_INCOMPAT)
-		return "made by a newer version";
-	if (header->shift != PAGE_SHIFT)
-		return "another block size";
-	if (header->data > SEE_DATA_BLOCKS)
-		return "unknown kind of data";
-	if (size > max || limit > size)
-		return "impossible size";
-	if (header->data == SEE_DATA_FULL && limit)
-		return "limit of a full file";
-	if (memchr_inv(header->zero, 0, sizeof(header->zero)))
-		return "set bits where none are known";
-	return NULL;
-}
-
 static int see_map_unclean(struct see_data *data, const char *why)
 {
 	pr_warn_ratelimited("seefs: block map of inode %llu (%s): %s\n",
@@ -224,7 +190,7 @@ static int see_map_load_record(struct see_data *data, struct file *file, u64 ind
 			       struct see_map_blocks *rec)
 {
 	struct see_chunk *chunk;
-	unsigned int i;
+	const char *why;
 	int err;
 
 	err = see_map_read(file, rec, sizeof(*rec), (index + 1) * SEE_MAP_RECORD);
@@ -232,22 +198,12 @@ static int see_map_load_record(struct see_data *data, struct file *file, u64 ind
 		return err == -EUCLEAN ? see_map_unclean(data, "a record cut short") : err;
 	if (!memchr_inv(rec, 0, sizeof(*rec)))
 		return 0;
-	if (le32_to_cpu(rec->head.kind) != SEE_MAP_BLOCKS ||
-	    le32_to_cpu(rec->head.len) != sizeof(*rec) ||
-	    le64_to_cpu(rec->index) != index || rec->zero[0] || rec->zero[1])
-		return see_map_unclean(data, "no block record");
 	chunk = see_chunk_get(data, index * SEE_CHUNK);
 	if (IS_ERR(chunk))
 		return PTR_ERR(chunk);
-	for (i = 0; i < SEE_MAP_WORDS; i++) {
-		u64 state = le64_to_cpu(rec->state[i]);
-		u32 have = see_gather(state), zero = see_gather(state >> 1);
-
-		if (have & zero)
-			return see_map_unclean(data, "unknown state of a block");
-		chunk->data[i / 2] |= (unsigned long)have << (i % 2 * 32);
-		chunk->zero[i / 2] |= (unsigned long)zero << (i % 2 * 32);
-	}
+	why = see_decode_blocks(rec, index, chunk->data, chunk->zero);
+	if (why)
+		return see_map_unclean(data, why);
 	atomic_long_add(bitmap_weight(chunk->data, SEE_CHUNK), &data->blocks);
 	return 0;
 }
@@ -304,7 +260,7 @@ int see_map_load(struct see_data *data, struct file *file)
 		return err;
 	if (!memchr_inv(&header, 0, sizeof(header)))
 		return 0;
-	why = see_header_fault(&header, data->inode->i_sb->s_maxbytes);
+	why = see_decode_map(&header, PAGE_SHIFT, data->inode->i_sb->s_maxbytes);
 	if (why)
 		return see_map_unclean(data, why);
 	if (header.data == SEE_DATA_NONE)

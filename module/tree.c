@@ -15,12 +15,12 @@
  * so, keeps an object to one container and one private object; the tombstones of
  * a directory are protected by its i_rwsem, or by a gate that is closed.
  */
-#include <linux/ctype.h>
 #include <linux/exportfs.h>
 #include <linux/kdev_t.h>
 #include <linux/see.h>
 #include <linux/slab.h>
 
+#include "decode.h"
 #include "inode.h"
 #include "lower.h"
 #include "names.h"
@@ -33,12 +33,6 @@ static_assert(sizeof(struct see_disk_version) == 36);
 static_assert(sizeof(struct see_disk_object) == 76);
 static_assert(sizeof(struct see_disk_removed) == 44);
 static_assert(sizeof(struct see_disk_ctime) == 16);
-
-struct see_fid {
-	int type;
-	int words;
-	u32 raw[SEE_MAX_FID / 4];
-};
 
 /* ---- keys ---- */
 
@@ -70,27 +64,6 @@ static char *see_fid_key(const struct see_fid *fid)
 	bin2hex(key + 3, fid->raw, bytes);
 	key[3 + 2 * bytes] = 0;
 	return key;
-}
-
-static int see_key_fid(const char *key, unsigned int len, struct see_fid *fid)
-{
-	unsigned int i;
-	u8 type;
-
-	memset(fid, 0, sizeof(*fid));
-	if (len < 3 + 8 || len > SEE_MAX_KEY || (len - 3) % 8 || key[2] != '-')
-		return -EUCLEAN;
-	/* one object, one key */
-	for (i = 3; i < len; i++)
-		if (isupper(key[i]))
-			return -EUCLEAN;
-	if (hex2bin(&type, key, 1) || !type || type == FILEID_INVALID)
-		return -EUCLEAN;
-	if (hex2bin((u8 *)fid->raw, key + 3, (len - 3) / 2))
-		return -EUCLEAN;
-	fid->type = type;
-	fid->words = (len - 3) / 8;
-	return 0;
 }
 
 /**
@@ -134,7 +107,7 @@ struct dentry *see_decode(struct vfsmount *mnt, struct dentry *root,
 	struct dentry *dentry;
 	int err;
 
-	err = see_key_fid(key, len, &fid);
+	err = see_decode_key(key, len, &fid);
 	if (err)
 		return ERR_PTR(err);
 	dentry = exportfs_decode_fh(mnt, (struct fid *)fid.raw, fid.words,
@@ -202,20 +175,13 @@ void see_version_from_disk(const struct see_disk_version *d, u8 flags,
 int see_read_record(struct dentry *dentry, const char *name, u8 kind,
 		    u8 flags, void *record, size_t size)
 {
-	struct see_disk_head *head = record;
 	u8 buf[512];
 	ssize_t len;
 
 	len = see_getxattr(dentry, name, buf, sizeof(buf));
 	if (len < 0)
 		return len == -ERANGE ? -EUCLEAN : len;
-	if (len < size || size > sizeof(buf))
-		return -EUCLEAN;
-	memcpy(record, buf, size);
-	if (head->kind != kind || le16_to_cpu(head->len) > len ||
-	    le16_to_cpu(head->len) < size || (head->flags & ~flags))
-		return -EUCLEAN;
-	return 0;
+	return see_decode_record(buf, len, kind, flags, record, size);
 }
 
 void see_work_name(struct see_layer *layer, char *buf, size_t size)
@@ -431,7 +397,6 @@ int see_tree_set_locks(const struct inode *inode)
 /* the record of a tombstone: its length, 0 if there is none, or an errno */
 static ssize_t see_get_tombstone(struct dentry *mark, void *buf, size_t size)
 {
-	struct see_disk_removed *rec = buf;
 	ssize_t len;
 
 	len = see_getxattr(mark, SEE_XATTR_REMOVED, buf, size);
@@ -439,10 +404,7 @@ static ssize_t see_get_tombstone(struct dentry *mark, void *buf, size_t size)
 		return 0;
 	if (len < 0)
 		return len == -ERANGE ? -EUCLEAN : len;
-	if (len < (ssize_t)sizeof(*rec) || rec->head.kind != SEE_DISK_REMOVED ||
-	    len < (ssize_t)(sizeof(*rec) + rec->fid_len))
-		return -EUCLEAN;
-	return len;
+	return see_decode_tombstone(buf, len) ? len : -EUCLEAN;
 }
 
 /* the tombstone of a name, to be put by the caller; returns as see_get_tombstone() */

@@ -4,9 +4,9 @@
  * directories and files mean; here are their names and the records that hang
  * on them as extended attributes.  All numbers are little endian.
  *
- * Everything read from disk is untrusted: tree.c and treeload.c check kind,
- * length and feature bits of every record before they look at anything else in
- * it, and so does command.c with what it does not skip.
+ * Everything read from disk is untrusted: decode.c checks kind, length and flags
+ * of every record before tree.c, treeload.c and command.c look at anything else in
+ * it.
  */
 #ifndef SEE_TREE_FORMAT_H
 #define SEE_TREE_FORMAT_H
