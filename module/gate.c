@@ -38,7 +38,7 @@ static void see_gate_looks_out(struct percpu_ref *ref)
 
 /**
  * see_gate_init - both doors open
- * @layer: new
+ * @layer: new; see_gate_free() is for the caller, also on failure
  */
 int see_gate_init(struct see_layer *layer)
 {
@@ -48,13 +48,8 @@ int see_gate_init(struct see_layer *layer)
 	init_waitqueue_head(&gate->wait);
 	err = percpu_ref_init(&gate->changes, see_gate_changes_out,
 			      PERCPU_REF_ALLOW_REINIT, GFP_KERNEL);
-	if (err)
-		return err;
-	err = percpu_ref_init(&gate->looks, see_gate_looks_out,
-			      PERCPU_REF_ALLOW_REINIT, GFP_KERNEL);
-	if (err)
-		percpu_ref_exit(&gate->changes);
-	return err;
+	return err ?: percpu_ref_init(&gate->looks, see_gate_looks_out,
+				      PERCPU_REF_ALLOW_REINIT, GFP_KERNEL);
 }
 
 /**
