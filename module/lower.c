@@ -203,24 +203,17 @@ int see_make(struct dentry *dir, const struct qstr *name, umode_t mode, dev_t rd
 int see_mkdir(struct dentry *dir, const char *name, struct dentry **made)
 {
 	struct qstr q = QSTR_INIT(name, strlen(name));
-	struct dentry *dentry;
-	int err;
+	struct dentry *found = see_lookup_priv(dir, name, q.len);
+	int err = PTR_ERR_OR_ZERO(found);
 
-	*made = NULL;
-	dentry = see_lookup_priv(dir, name, q.len);
-	if (dentry == ERR_PTR(-ENOENT)) {
-		err = see_make(dir, &q, S_IFDIR | 0700, 0, NULL, NULL, &dentry);
-		if (err)
-			return err;
+	if (err == -ENOENT) {
+		err = see_make(dir, &q, S_IFDIR | 0700, 0, NULL, NULL, &found);
+	} else if (!err && !d_is_dir(found)) {
+		dput(found);
+		err = -EUCLEAN;
 	}
-	if (IS_ERR(dentry))
-		return PTR_ERR(dentry);
-	if (!d_is_dir(dentry)) {
-		dput(dentry);
-		return -EUCLEAN;
-	}
-	*made = dentry;
-	return 0;
+	*made = err ? NULL : found;
+	return err;
 }
 
 /**

@@ -76,10 +76,11 @@ static int see_format(struct see_layer *layer, const struct see_disk_tree *rec)
 
 	if (err)
 		return err;
-	err = see_setxattr(root, SEE_XATTR_TREE, rec, sizeof(*rec),
-			   XATTR_CREATE);
+	/* what has the record is whole */
+	err = see_setxattr(root, SEE_XATTR_STORE, "1", 1, 0);
 	if (!err)
-		err = see_setxattr(root, SEE_XATTR_STORE, "1", 1, 0);
+		err = see_setxattr(root, SEE_XATTR_TREE, rec, sizeof(*rec),
+				   XATTR_CREATE);
 	mnt_drop_write(layer->priv.mnt);
 	return err;
 }
@@ -608,30 +609,39 @@ static void see_load_prune(struct inode *dir)
 }
 
 /* names of the host that are covered do not count as links */
-static void see_load_cuts(struct inode *dir)
+static int see_load_cuts(struct inode *dir)
 {
 	struct dentry *lower = see_i(dir)->lower, *d;
 	struct see_names *names = see_names(dir);
 	struct see_name *e, *buf;
+	int err = 0;
 	u64 id = 0;
 
 	if (!lower || IS_DEADDIR(d_inode(lower)))
-		return;
+		return 0;
 	buf = kmalloc(SEE_NAME_SIZE, GFP_KERNEL | __GFP_NOFAIL);
-	while ((e = see_names_next(names, id, buf))) {
+	while (!err && (e = see_names_next(names, id, buf))) {
 		id = e->id + 1;
 		if (e->kind == SEE_NAME_FOLLOW && !see_gone(e->target))
 			continue;
 		d = see_lookup_one(see_nop_idmap, e->name, e->len, lower);
-		if (IS_ERR(d))
+		if (IS_ERR(d)) {
+			if (d == ERR_PTR(-ENOMEM))
+				err = -ENOMEM;
 			continue;
+		}
+		/* see_names_cover() must not need memory */
 		if (d_is_positive(d) && !d_is_dir(d))
+			err = xa_reserve(&see_layer(dir->i_sb)->cuts,
+					 d_inode(d)->i_ino, GFP_KERNEL_ACCOUNT);
+		if (!err && d_is_positive(d) && !d_is_dir(d))
 			see_names_cover(dir,
 					&(struct qstr)QSTR_INIT(e->name, e->len),
 					d_inode(d)->i_ino, false);
 		dput(d);
 	}
 	kfree(buf);
+	return err;
 }
 
 static int see_load_names_of(struct see_load *load, struct inode *dir,
@@ -688,8 +698,7 @@ static int see_load_names(struct see_load *load, struct inode *dir)
 			return err;
 	}
 	see_load_prune(dir);
-	see_load_cuts(dir);
-	return 0;
+	return see_load_cuts(dir);
 }
 
 /* ---- all of it ---- */
@@ -720,6 +729,8 @@ int see_tree_load(struct super_block *sb)
 	load->sb = sb;
 	load->why = "it cannot be listed";
 	err = see_list(layer, layer->objects, &list);
+	if (err)
+		goto out;
 	list_for_each_entry(entry, &list, list) {
 		err = see_load_object(load, entry);
 		if (err) {
@@ -730,6 +741,8 @@ int see_tree_load(struct super_block *sb)
 	}
 	see_list_free(&list);
 	err = see_list(layer, layer->bornbox, &list);
+	if (err)
+		goto out;
 	list_for_each_entry(entry, &list, list) {
 		err = see_load_born(load, entry);
 		if (err) {
