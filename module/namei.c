@@ -153,17 +153,23 @@ static int see_side_prepare(struct see_side *side)
 		dput(d);
 		return -ESTALE;
 	}
-	if (inode)
-		side->lower = d;
-	else
+	if (!inode) {
 		dput(d);
-	return 0;
+		return 0;
+	}
+	side->lower = d;
+	/* see_names_cover() must not need memory */
+	return d_is_dir(d) ? 0 : xa_reserve(&layer->cuts, inode->i_ino,
+					    GFP_KERNEL_ACCOUNT);
 }
 
 static void see_side_end(struct see_side *side)
 {
 	if (!IS_ERR_OR_NULL(side->entry))
 		kfree(side->entry);
+	if (side->lower)
+		xa_release(&see_layer(side->dir->i_sb)->cuts,
+			   d_inode(side->lower)->i_ino);
 	dput(side->lower);
 	/* an operation that failed may have made containers and tombstones */
 	if (side->inode)
@@ -687,6 +693,9 @@ static int see_remove_op(struct inode *dir, struct dentry *dentry)
 			err = see_remove(place, &dentry->d_name);
 	} else if (!err) {
 		err = see_unmark(&side);
+		/* a tombstone hides what is followed */
+		if (side.kind == SEE_NAME_FOLLOW && side.removed)
+			err = 0;
 	}
 	if (!err) {
 		see_lost(&side);
@@ -850,11 +859,14 @@ static int see_rename_born(struct see_side *s, struct see_side *t)
 	return 0;
 }
 
+/* a mark that was made here is not to stay: as it was before */
 static void see_unlink_mark(struct see_side *side)
 {
 	struct dentry *sub;
 
-	if (!see_sub(side->dir, SEE_SUB_LINKED, &sub))
+	if (side->inode && side->kind == SEE_NAME_LINKED)
+		see_link_mark(side, side->inode);
+	else if (!see_sub(side->dir, SEE_SUB_LINKED, &sub))
 		see_remove(sub, &side->dentry->d_name);
 }
 
@@ -880,6 +892,9 @@ static int see_rename_host(struct see_side *s, struct see_side *t)
 	if (!err && s->kind != SEE_NAME_LINKED) {
 		/* the tombstone is there already: it only has to hide now */
 		err = see_entomb(s, SEE_TOMB_HIDES);
+		/* the kept name, where the host has nothing */
+		if (!err && !s->removed)
+			err = see_unmark(s);
 		if (err)
 			see_unlink_mark(t);
 	}
@@ -972,8 +987,9 @@ static int see_rename_op(struct mnt_idmap *idmap, struct inode *old_dir,
 	err = see_entomb(&t, SEE_TOMB_REPLACED);
 	/* shows nothing yet under what is born or linked, nor if it is REPLACED */
 	if (!err)
-		err = see_entomb(&s, s.kind == SEE_NAME_NONE ?
-				 SEE_TOMB_REPLACED : SEE_TOMB_HIDES);
+		err = see_entomb(&s, s.kind == SEE_NAME_BORN ||
+				 s.kind == SEE_NAME_LINKED ?
+				 SEE_TOMB_HIDES : SEE_TOMB_REPLACED);
 	if (err)
 		goto out_end;
 	if (see_born(s.inode))
