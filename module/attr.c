@@ -222,6 +222,7 @@ static int see_change_attrs(struct mnt_idmap *idmap, struct dentry *dentry,
 			    struct iattr *attr)
 {
 	struct inode *inode = d_inode(dentry);
+	struct iattr was;
 	int err;
 
 	see_copyattr(inode);
@@ -245,13 +246,29 @@ static int see_change_attrs(struct mnt_idmap *idmap, struct dentry *dentry,
 					      inode_set_ctime_current(inode));
 		}
 	}
+	was = (struct iattr) {
+		.ia_mode = inode->i_mode, .ia_uid = inode->i_uid,
+		.ia_gid = inode->i_gid, .ia_atime = inode_get_atime(inode),
+		.ia_mtime = inode_get_mtime(inode),
+		.ia_ctime = inode_get_ctime(inode),
+	};
 	setattr_copy(idmap, inode, attr);
 	set_bit(SEE_I_ATTRDIRTY, &see_i(inode)->flags);
 	mark_inode_dirty(inode);
 	/* a truncated file is written back with its map */
 	if (attr->ia_valid & ATTR_SIZE)
 		return 0;
-	return see_persist(inode);
+	err = see_persist(inode);
+	if (err) {
+		/* as it was; dirty still, if a part of it was written */
+		inode->i_mode = was.ia_mode;
+		inode->i_uid = was.ia_uid;
+		inode->i_gid = was.ia_gid;
+		inode_set_atime_to_ts(inode, was.ia_atime);
+		inode_set_mtime_to_ts(inode, was.ia_mtime);
+		inode_set_ctime_to_ts(inode, was.ia_ctime);
+	}
+	return err;
 }
 
 /**
@@ -308,6 +325,15 @@ struct posix_acl *see_get_inode_acl(struct inode *inode, int type, bool rcu)
 	return acl;
 }
 
+/* ACL or xattr is written: what of the attributes cannot be is left dirty */
+static void see_changed_attrs(struct inode *inode)
+{
+	inode_set_ctime_current(inode);
+	set_bit(SEE_I_ATTRDIRTY, &see_i(inode)->flags);
+	if (__see_persist(inode))
+		mark_inode_dirty(inode);
+}
+
 static int see_change_acl(struct inode *inode, struct dentry *dentry,
 			  struct posix_acl *acl, int type)
 {
@@ -360,9 +386,7 @@ static int see_change_acl(struct inode *inode, struct dentry *dentry,
 		}
 	} else if (!err) {
 		inode->i_mode = mode;
-		inode_set_ctime_current(inode);
-		set_bit(SEE_I_ATTRDIRTY, &see_i(inode)->flags);
-		err = __see_persist(inode);
+		see_changed_attrs(inode);
 	}
 	see_end(&op);
 	return err;
@@ -489,11 +513,8 @@ static int see_xattr_set(const struct xattr_handler *handler,
 		err = __see_persist(inode);
 	if (!err)
 		err = see_xattr_write(inode, name, value, size, flags);
-	if (!err && !born) {
-		inode_set_ctime_current(inode);
-		set_bit(SEE_I_ATTRDIRTY, &see_i(inode)->flags);
-		err = __see_persist(inode);
-	}
+	if (!err && !born)
+		see_changed_attrs(inode);
 	see_end(&op);
 	see_copyattr(inode);
 out:
