@@ -298,7 +298,8 @@ bool see_hidden(struct see_layer *layer, struct dentry *lower)
 	old = override_creds(layer->cred);
 	len = see_getxattr(lower, SEE_XATTR_STORE, &c, 1);
 	revert_creds(old);
-	return len >= 0 || len == -ERANGE;
+	/* one that cannot be asked is not shown */
+	return len != -ENODATA && len != -EOPNOTSUPP;
 }
 
 /*

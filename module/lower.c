@@ -623,8 +623,8 @@ static int see_hash_acl(struct dentry *dentry, const char *name, u64 *sum)
 		return PTR_ERR_OR_ZERO(acl);
 	buf = see_acl_bytes(acl, &size);
 	posix_acl_release(acl);
-	if (IS_ERR(buf))
-		return PTR_ERR(buf);
+	if (!buf)
+		return -ENOMEM;
 	*sum += see_hash_pair(name, buf, size);
 	kfree(buf);
 	return 0;
