@@ -87,6 +87,9 @@ static int see_write_inode(struct inode *inode, struct writeback_control *wbc)
 		err = see_data_write_inode(inode, wbc);
 	else
 		err = see_persist(inode);
+	/* the VFS takes it for clean */
+	if (err)
+		mark_inode_dirty_sync(inode);
 out:
 	see_look_leave(inode->i_sb);
 	return err;

@@ -682,6 +682,32 @@ def mount_again(s):
     same_tree(fingerprint(s.mnt, STRICT), want, 'at last')
 
 
+@test(layer=True)
+def unmount(s):
+    "what is dirty, also where a worker writes it"
+    with s.host.together():
+        s.host.mkdir('D')
+    # so that its times are the SEE's, too
+    s.see.chmod('D', 0o750)
+    n, count = 1 - MOUNTS, 1
+    with faults(workers=True) as found:
+        while count >= n:
+            n += MOUNTS
+            name = f'D/x{n}'
+            s.host.write(name, 'host\n' * 1000)
+            s.see.pwrite(name, b'dirty', 3)
+            s.see.chmod(name, 0o600)
+            s.see.write(f'{name}.born', 'born\n')
+            want = fingerprint(f'{s.mnt}/D', STRICT)
+            # which is that of the last mount
+            want['.'].pop('size')
+            _, number, count = found.run(n, s.umount)
+            eq(ename(number), 'success', f'unmounting, allocation {n}')
+            same_tree(fingerprint(s.see.path('D'), STRICT), want,
+                      f'allocation {n}{traced()}')
+    print(f'# {n} allocations', flush=True)
+
+
 # The smoke set: what begins with objects of the host, and what has no such choice.
 for case in CASES:
     case.smoke = 'host' in case.args or not set(case.args) & set(NAMED)
