@@ -187,11 +187,13 @@ class Sweep:
     itself. operation(place) prepares and returns what is called. done: the errno
     of doing it once more, None if that makes no sense. same: nothing changes that can be
     seen, and the value must be the same. setup(tree, at): more, done in the SEE. cold:
-    nothing was looked at before. either: it may have been done when it fails.
+    nothing was looked at before. either: it may have been done when it fails. touches: what
+    fails has set the time, as everywhere.
     """
 
     def __init__(self, s, objects, operation, done=0, same=False, setup=None,
-                 cold=False, either=False, errors=MEMORY, workers=False):
+                 cold=False, either=False, touches=False, errors=MEMORY, workers=False):
+        self.touches = touches
         self.s, self.operation, self.done, self.same = s, operation, done, same
         self.either, self.problems = either, []
         self.objects = {n: tuple(spec.split()) for n, spec in objects.items()}
@@ -233,7 +235,7 @@ class Sweep:
                 entry.pop('ino', None)
         # what was made and taken away again has left its time
         for entry in found.values():
-            if entry['type'] == stat.S_IFDIR:
+            if self.touches or entry['type'] == stat.S_IFDIR:
                 entry.pop('mtime', None)
         return found
 
@@ -281,7 +283,7 @@ class Sweep:
         self.after = self.look(control)
         if self.cold:
             self.old = self.after
-        step = STEP or max(1, total // 8)
+        step = STEP or max(1, total // 6)
         tried, n, batch = [control], 1, total // step + 4
         while True:
             if len(tried) == len(self.places):
@@ -486,7 +488,7 @@ def change(s, what, origin):
         setup = lambda tree, at: tree.setxattr(f'{at}/x', 'user.old', b'value')
     Sweep(s, {'x': f'{origin} file'}, CHANGES[what],
           errno.ENODATA if what == 'removexattr' else 0, setup=setup,
-          errors=STORE_ERRORS if what == 'store' else MEMORY).run()
+          touches=what in ('write', 'store'), errors=STORE_ERRORS if what == 'store' else MEMORY).run()
 
 
 @test(over=[(what, origin) for what in ('chmod', 'chown', 'setxattr', 'default_acl')
