@@ -91,7 +91,7 @@ def faults(workers=False):
         knob(f'{what}/verbose', 2 if TRACE else 0)
     if TRACE:
         with open('/proc/sys/kernel/printk', 'w') as f:
-            f.write('1')
+            f.write('2')        # scripts/vm waits for a line of level 1
     knob('fail_page_alloc/ignore-gfp-highmem', 'N')
     knob('fail_page_alloc/min-order', 0)
     found = Faults(workers)
