@@ -365,6 +365,8 @@ static bool see_empty_actor(struct dir_context *ctx, const char *name, int len,
 		return true;
 	if (type == DT_DIR && (xa_load(&layer->placed, ino)))
 		return true;
+	if (!see_guard(SEE_GUARD_EMPTY))
+		return true;
 	e->found = true;
 	return false;
 }

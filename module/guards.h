@@ -21,6 +21,14 @@ enum see_guard {
 	SEE_GUARD_FOLLOW,	/* a changed object keeps its name */
 	SEE_GUARD_COMPLETE,	/* what the host drops is copied before */
 	SEE_GUARD_FORGET,	/* what nobody changed is not pinned */
+	SEE_GUARD_NEGATIVE,	/* a name that was not there may be now */
+	SEE_GUARD_TOMB,		/* a remount remembers what was removed */
+	SEE_GUARD_PLACED,	/* a directory has one name */
+	SEE_GUARD_ELSEWHERE,	/* and counts where it is */
+	SEE_GUARD_LINKS,	/* names that the SEE covers are no links */
+	SEE_GUARD_NUMBER,	/* what was born has a number of its own */
+	SEE_GUARD_REVIVE,	/* a removed directory may come back */
+	SEE_GUARD_EMPTY,	/* what the host has in it counts for rmdir(2) */
 	/* isolation */
 	SEE_GUARD_QUIET,	/* watchers on the host are not told */
 	SEE_GUARD_ATIME,	/* reading leaves no time */

@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 
 #include "data.h"
+#include "guards.h"
 #include "inode.h"
 #include "lookup.h"
 #include "namei.h"
@@ -287,7 +288,8 @@ struct inode *see_iget(struct super_block *sb, struct dentry *lower,
 	} else {
 		si->priv = dget(priv);
 		set_bit(SEE_I_BORN, &si->flags);
-		inode->i_ino = see_ino(layer, key);
+		inode->i_ino = see_guard(SEE_GUARD_NUMBER) ? see_ino(layer, key) :
+				d_inode(sb->s_root)->i_ino;
 		see_quota_found(inode);
 	}
 	see_init_inode(inode, key);

@@ -215,6 +215,8 @@ static int see_revalidate_name(struct dentry *dentry, unsigned int flags)
 	if (!see_guard(SEE_GUARD_NAME))
 		return 1;
 	inode = READ_ONCE(dentry->d_inode);
+	if (!inode && !see_guard(SEE_GUARD_NEGATIVE))
+		return 1;
 	if (likely(READ_ONCE(dentry->d_time) == see_token(dentry, lower)) &&
 	    (!inode || likely(!see_attr_stale(inode))))
 		return 1;
@@ -380,7 +382,8 @@ static void see_revive(struct inode *inode)
 {
 	struct inode *lower = see_lower_inode(inode);
 
-	if (!IS_DEADDIR(inode) || !lower || IS_DEADDIR(lower))
+	if (!IS_DEADDIR(inode) || !lower || IS_DEADDIR(lower) ||
+	    !see_guard(SEE_GUARD_REVIVE))
 		return;
 	spin_lock(&inode->i_lock);
 	set_nlink(inode, 2);
@@ -413,7 +416,7 @@ static struct dentry *see_lookup_host(struct inode *dir, struct dentry *dentry)
 		inode = see_iget(dir->i_sb, lower, NULL);
 		if (IS_ERR(inode))
 			return ERR_CAST(inode);
-		if (see_test(inode, SEE_I_PLACED)) {
+		if (see_test(inode, SEE_I_PLACED) && see_guard(SEE_GUARD_PLACED)) {
 			iput(inode);
 			inode = NULL;
 		} else if (S_ISDIR(inode->i_mode)) {
@@ -425,7 +428,7 @@ static struct dentry *see_lookup_host(struct inode *dir, struct dentry *dentry)
 		return alias;
 	d = alias ?: dentry;
 	/* the SEE put the directory elsewhere while we looked */
-	if (inode && see_test(inode, SEE_I_PLACED)) {
+	if (inode && see_test(inode, SEE_I_PLACED) && see_guard(SEE_GUARD_PLACED)) {
 		d_drop(d);
 		dput(alias);
 		return ERR_PTR(-ESTALE);
@@ -744,6 +747,8 @@ static unsigned int see_dirs_elsewhere(struct inode *dir)
 	unsigned long ino;
 	unsigned int nr = 0;
 
+	if (!see_guard(SEE_GUARD_ELSEWHERE))
+		return 0;
 	xa_for_each(&layer->placed, ino, placed) {
 		struct name_snapshot snap;
 
@@ -861,6 +866,6 @@ unsigned int see_nlink(struct inode *inode, unsigned int born)
 	if (!host)
 		return links + see_test(inode, SEE_I_KEEPS);
 	cut = xa_load(&see_layer(inode->i_sb)->cuts, inode->i_ino);
-	links += host - (cut ? (long)xa_to_value(cut) : 0);
+	links += host - (cut && see_guard(SEE_GUARD_LINKS) ? (long)xa_to_value(cut) : 0);
 	return max(links, 0);
 }

@@ -563,6 +563,8 @@ static int see_load_name(struct see_load *load, struct inode *dir,
 	struct dentry *mark = NULL;
 	int err = 0;
 
+	if (which == SEE_SUB_REMOVED && !see_guard(SEE_GUARD_TOMB))
+		return 0;
 	see_names_find(dir, &q, &old);
 	name = see_name_alloc(&q, GFP_KERNEL_ACCOUNT);
 	if (IS_ERR(name))
