@@ -4,8 +4,8 @@
  *
  *	model_walk LOWER HOST PRIVATE MNT SEED[:STEP] STEPS
  *
- * LOWER is covered by a layer at MNT, which is mounted here with PRIVATE; HOST is LOWER
- * as the host uses it.  After each operation of either side all that the SEE shows is
+ * A directory made in LOWER is covered by a layer at MNT, which is mounted here with one in
+ * PRIVATE, and again with others for each tree; HOST is LOWER as the host uses it.  After each operation of either side all that the SEE shows is
  * compared with the model: names that are there and that are not, listings whole, from
  * any place in them, and in pieces with operations between, types, attributes, contents,
  * link counts, numbers, handles, open files, errors.  Exit status 1 and the last
@@ -71,8 +71,9 @@ struct stream {
 	unsigned int must, may, got, kept;
 };
 
-static const char *lower, *host_root, *private, *mnt;
-static char root[2][512];		/* of the tree that is walked, for each side */
+static const char *mnt;
+static char lower[512], private[512];	/* of the tree that is walked */
+static char root[2][512];		/* for each side */
 static struct vm m;
 static struct shown shown[VM_NODES];
 static struct open_file files[FILES];
@@ -646,14 +647,22 @@ static void mount_layer(void)
 		broken(mnt);
 }
 
+static void unmount_layer(void)
+{
+	close_all();
+	if (mount_fd < 0)
+		return;
+	close(mount_fd);
+	mount_fd = -1;
+	if (umount(mnt))
+		broken("unmounting the layer");
+}
+
 static void remount(void)
 {
 	int i;
 
-	close_all();
-	close(mount_fd);
-	if (umount(mnt))
-		broken("unmounting the layer");
+	unmount_layer();
 	mount_layer();
 	/* Who lives on in the SEE alone may get another number. */
 	for (i = VM_ROOT; i < VM_NODES; i++)
@@ -962,16 +971,20 @@ static void operate(void)
 
 /* ---- the walk ---- */
 
-static void begin(unsigned long number)
+/* A lower and a private tree of their own, in the directories that main() was given. */
+static void begin(char **dirs, unsigned long number)
 {
-	close_all();
+	unmount_layer();
 	tree_step = step;
 	vm_init(&m);
 	memset(shown, 0, sizeof(shown));
-	snprintf(root[VM_HOST], sizeof(root[0]), "%s/m%lu", host_root, number);
-	snprintf(root[VM_SEE], sizeof(root[0]), "%s/m%lu", mnt, number);
-	if (mkdir(root[VM_HOST], 0755))
-		broken(root[VM_HOST]);
+	snprintf(lower, sizeof(lower), "%s/%lu", dirs[0], number);
+	snprintf(root[VM_HOST], sizeof(root[0]), "%s/%lu", dirs[1], number);
+	snprintf(private, sizeof(private), "%s/%lu", dirs[2], number);
+	snprintf(root[VM_SEE], sizeof(root[0]), "%s", mnt);
+	if (mkdir(lower, 0755) || mkdir(private, 0700))
+		broken(lower);
+	mount_layer();
 	note("a new tree at step %llu", step);
 }
 
@@ -998,9 +1011,6 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: model_walk LOWER HOST PRIVATE MNT SEED STEPS\n");
 		return 2;
 	}
-	lower = argv[1];
-	host_root = argv[2];
-	private = argv[3];
 	mnt = argv[4];
 	seed = strtoul(argv[5], &end, 10);
 	first = *end == ':' ? strtoul(end + 1, NULL, 10) : 0;
@@ -1009,16 +1019,15 @@ int main(int argc, char **argv)
 	umask(022);
 	if (getenv("SEE_SEED"))
 		log_size = LOG;
-	xattrs = !setxattr(lower, "user.m", "0", 1, 0);
-	if (statfs(lower, &fs))
-		broken(lower);
+	xattrs = !setxattr(argv[1], "user.m", "0", 1, 0);
+	if (statfs(argv[1], &fs))
+		broken(argv[1]);
 	steady = fs.f_type != TMPFS_MAGIC;
-	mount_layer();
 	for (step = first; step < first + steps; step++) {
 		if (!trees || step == begun + EPISODE || vm_free_slots(&m) < VM_NODES / 4) {
 			if (trees)
 				compare(VM_HOST);
-			begin(trees++);
+			begin(argv + 1, trees++);
 			begun = step;
 		}
 		state = ~((seed << 32) + step);
@@ -1048,10 +1057,7 @@ int main(int argc, char **argv)
 		remount();
 		compare(VM_SEE);
 	}
-	close_all();
-	close(mount_fd);
-	if (umount(mnt))
-		broken("unmounting the layer");
+	unmount_layer();
 	printf("%lu operations in %lu trees\n", done, trees);
 	return 0;
 }
