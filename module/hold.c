@@ -129,17 +129,8 @@ static int see_hold_one(struct inode *inode, struct inode *parent,
 struct dentry *see_shown_alias(struct see_layer *layer, struct inode *inode)
 {
 	struct dentry *alias = inode ? d_find_alias(inode) : NULL;
-	struct dentry *d = alias ? dget_parent(alias) : NULL, *up;
-	bool hidden = false;
 
-	while (d && !hidden && d != layer->lower.dentry && !IS_ROOT(d)) {
-		hidden = see_hidden(layer, d);
-		up = dget_parent(d);
-		dput(d);
-		d = up;
-	}
-	dput(d);
-	if (hidden) {
+	if (alias && see_in_store(layer, alias)) {
 		dput(alias);
 		alias = NULL;
 	}

@@ -304,6 +304,26 @@ bool see_hidden(struct see_layer *layer, struct dentry *lower)
 	return len != -ENODATA && len != -EOPNOTSUPP;
 }
 
+/**
+ * see_in_store - is a host object a store, or below one?
+ * @layer: the layer
+ * @lower: a name of it, positive
+ */
+bool see_in_store(struct see_layer *layer, struct dentry *lower)
+{
+	struct dentry *d = dget(lower), *up;
+	bool hidden = false;
+
+	while (!hidden && d != layer->lower.dentry && !IS_ROOT(d)) {
+		hidden = see_hidden(layer, d);
+		up = dget_parent(d);
+		dput(d);
+		d = up;
+	}
+	dput(d);
+	return hidden;
+}
+
 /*
  * Under the locks of a rename d_splice_alias() cannot move a directory that is cached
  * elsewhere.  The VFS takes ESTALE for a reason to walk once more, and asks for

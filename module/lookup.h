@@ -14,6 +14,7 @@ unsigned int see_nlink(struct inode *inode, unsigned int born);
 void see_reconnect(struct super_block *sb, struct dentry *lower);
 void see_distrust(struct inode *inode, struct inode *dir, const char *name);
 bool see_hidden(struct see_layer *layer, struct dentry *lower);
+bool see_in_store(struct see_layer *layer, struct dentry *lower);
 
 /**
  * see_set_priv - a name is the SEE's from now on: nothing to compare

@@ -226,16 +226,10 @@ static int see_load_locks(struct see_inode *si)
  */
 static bool see_load_hidden(struct see_layer *layer, struct inode *lower)
 {
-	struct dentry *d, *up;
-	bool hidden = false;
+	struct dentry *d = S_ISDIR(lower->i_mode) || lower->i_nlink == 1 ?
+			   d_find_alias(lower) : NULL;
+	bool hidden = d && see_in_store(layer, d);
 
-	d = S_ISDIR(lower->i_mode) || lower->i_nlink == 1 ? d_find_alias(lower) : NULL;
-	while (d && !hidden && d != layer->lower.dentry && !IS_ROOT(d)) {
-		hidden = see_hidden(layer, d);
-		up = dget_parent(d);
-		dput(d);
-		d = up;
-	}
 	dput(d);
 	return hidden;
 }
