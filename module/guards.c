@@ -29,6 +29,7 @@ static const char * const see_guard_name[SEE_NR_GUARDS] = {
 	[SEE_GUARD_PLACED] = "placed",
 	[SEE_GUARD_ELSEWHERE] = "elsewhere",
 	[SEE_GUARD_LINKS] = "links",
+	[SEE_GUARD_RECOUNT] = "recount",
 	[SEE_GUARD_NUMBER] = "number",
 	[SEE_GUARD_REVIVE] = "revive",
 	[SEE_GUARD_EMPTY] = "empty",

@@ -26,6 +26,7 @@ enum see_guard {
 	SEE_GUARD_PLACED,	/* a directory has one name */
 	SEE_GUARD_ELSEWHERE,	/* and counts where it is */
 	SEE_GUARD_LINKS,	/* names that the SEE covers are no links */
+	SEE_GUARD_RECOUNT,	/* nor those that the host makes of them meanwhile */
 	SEE_GUARD_NUMBER,	/* what was born has a number of its own */
 	SEE_GUARD_REVIVE,	/* a removed directory may come back */
 	SEE_GUARD_EMPTY,	/* what the host has in it counts for rmdir(2) */

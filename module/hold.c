@@ -483,6 +483,26 @@ int see_persist(struct inode *inode)
 	return err;
 }
 
+/*
+ * What the host has put under a name that @dir keeps loses it in the SEE.  Only the host
+ * itself can have, just now, so that the dentry cache knows.
+ */
+static void see_cover_cached(struct inode *dir, const struct qstr *name)
+{
+	struct dentry *lower = see_i(dir)->lower, *d;
+	struct qstr q = *name;
+
+	if (!lower)
+		return;
+	q.hash = full_name_hash(lower, (const char *)q.name, q.len);
+	if (lower->d_flags & DCACHE_OP_HASH && lower->d_op->d_hash(lower, &q))
+		return;
+	d = d_lookup(lower, &q);
+	if (d && d_is_positive(d) && !d_is_dir(d))
+		see_names_cover(dir, name, d_inode(d)->i_ino, false);
+	dput(d);
+}
+
 /**
  * see_come_back - a changed object has the name that it follows from now on
  * @inode: changed object that the host just dropped
@@ -508,6 +528,7 @@ void see_come_back(struct inode *inode)
 	entry->kind = SEE_NAME_FOLLOW;
 	entry->target = inode;
 	see_names_set(si->parent, entry);
+	see_cover_cached(si->parent, &name);
 	see_distrust(inode, si->parent, si->name);
 }
 

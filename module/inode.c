@@ -90,7 +90,7 @@ static struct inode *see_attr_source(const struct inode *inode)
 
 /**
  * see_attr_stale - did the attributes that the VFS looks at change below?
- * @inode: any object
+ * @inode: any object, by a name
  *
  * Context: any, RCU walk included.
  */
@@ -98,6 +98,9 @@ bool see_attr_stale(const struct inode *inode)
 {
 	const struct inode *src = see_attr_source(inode);
 
+	/* the host may have given one that had lost all of its names another */
+	if (!inode->i_nlink && !S_ISDIR(inode->i_mode))
+		return true;
 	return src && (src->i_mode != inode->i_mode ||
 		       !uid_eq(src->i_uid, inode->i_uid) ||
 		       !gid_eq(src->i_gid, inode->i_gid));

@@ -379,6 +379,8 @@ static struct dentry *see_splice(struct inode *inode, struct dentry *dentry)
 		d_add(dentry, NULL);
 		return NULL;
 	}
+	if (see_attr_stale(inode))
+		see_copyattr(inode);
 	for (;;) {
 		ihold(inode);
 		alias = d_splice_alias(inode, dentry);

@@ -26,6 +26,7 @@
 #include "command.h"
 #include "data.h"
 #include "gate.h"
+#include "guards.h"
 #include "inode.h"
 #include "lookup.h"
 #include "lower.h"
@@ -121,10 +122,32 @@ static bool see_concealed(struct super_block *sb, struct dentry *lower)
 	return ret;
 }
 
+/* what the host has under the name of a directory of its own */
+static struct dentry *see_side_lookup(struct see_side *side)
+{
+	const struct qstr *name = &side->dentry->d_name;
+
+	return see_lookup_one(see_mnt_idmap(see_layer(side->dir->i_sb)->lower.mnt),
+			      (const char *)name->name, name->len,
+			      see_i(side->dir)->lower);
+}
+
+/* take it, or nothing, as side->lower; see_names_cover() must not need memory */
+static int see_side_lower(struct see_side *side, struct dentry *d)
+{
+	struct xarray *cuts = &see_layer(side->dir->i_sb)->cuts;
+
+	if (side->lower)
+		xa_release(cuts, d_inode(side->lower)->i_ino);
+	dput(side->lower);
+	side->lower = d;
+	return !d || d_is_dir(d) ? 0 :
+		xa_reserve(cuts, d_inode(d)->i_ino, GFP_KERNEL_ACCOUNT);
+}
+
 /* the part of it that needs the private tree; between see_begin()/see_end() */
 static int see_side_prepare(struct see_side *side)
 {
-	struct see_layer *layer = see_layer(side->dir->i_sb);
 	struct dentry *lower = see_i(side->dir)->lower, *d;
 	struct inode *inode, *known;
 	int err;
@@ -136,9 +159,7 @@ static int see_side_prepare(struct see_side *side)
 		return err;
 	if (!lower || IS_DEADDIR(d_inode(lower)))
 		return 0;
-	d = see_lookup_one(see_mnt_idmap(layer->lower.mnt),
-			   (const char *)side->dentry->d_name.name,
-			   side->dentry->d_name.len, lower);
+	d = see_side_lookup(side);
 	if (IS_ERR(d))
 		return PTR_ERR(d) == -ENOENT ? 0 : PTR_ERR(d);
 	inode = d_inode(d);
@@ -157,20 +178,14 @@ static int see_side_prepare(struct see_side *side)
 		dput(d);
 		return 0;
 	}
-	side->lower = d;
-	/* see_names_cover() must not need memory */
-	return d_is_dir(d) ? 0 : xa_reserve(&layer->cuts, inode->i_ino,
-					    GFP_KERNEL_ACCOUNT);
+	return see_side_lower(side, d);
 }
 
 static void see_side_end(struct see_side *side)
 {
 	if (!IS_ERR_OR_NULL(side->entry))
 		kfree(side->entry);
-	if (side->lower)
-		xa_release(&see_layer(side->dir->i_sb)->cuts,
-			   d_inode(side->lower)->i_ino);
-	dput(side->lower);
+	see_side_lower(side, NULL);
 	/* an operation that failed may have made containers and tombstones */
 	if (side->inode)
 		see_quota_settle(side->inode);
@@ -255,6 +270,40 @@ static void see_lost(struct see_side *side)
 		see_placed(inode, -1);
 }
 
+/*
+ * Of what the SEE covers from now on, a link is lost.  Until the table had the name, the
+ * host's changes of it were not noticed: look again, until it stays.
+ */
+static void see_cover(struct see_side *side)
+{
+	struct dentry *lower = see_i(side->dir)->lower, *d;
+	u64 ino, seen;
+	int err = 0;
+
+	if (!lower)
+		return;
+	d = side->lower;
+	ino = d && !d_is_dir(d) ? d_inode(d)->i_ino : 0;
+	while (!err) {
+		see_names_cover(side->dir, &side->dentry->d_name, ino, false);
+		if (IS_DEADDIR(d_inode(lower)) || !see_guard(SEE_GUARD_RECOUNT))
+			return;
+		d = see_side_lookup(side);
+		if (IS_ERR(d) || d_is_negative(d)) {
+			if (!IS_ERR(d))
+				dput(d);
+			d = NULL;
+		}
+		seen = d && !d_is_dir(d) ? d_inode(d)->i_ino : 0;
+		if (seen == ino) {
+			dput(d);
+			return;
+		}
+		err = see_side_lower(side, d);
+		ino = seen;
+	}
+}
+
 /* what the table says from now on; consumes side->entry */
 static void see_record(struct see_side *side, enum see_name_kind kind,
 		       struct inode *inode)
@@ -281,9 +330,7 @@ static void see_record(struct see_side *side, enum see_name_kind kind,
 	}
 	side->entry = NULL;
 	see_names_set(side->dir, entry);
-	if (side->lower && !d_is_dir(side->lower))
-		see_names_cover(side->dir, &side->dentry->d_name,
-				d_inode(side->lower)->i_ino, false);
+	see_cover(side);
 }
 
 /* a mark that says: this name stands for that host object */

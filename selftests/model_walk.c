@@ -2,21 +2,31 @@
 /*
  * model_walk.c - host and SEE at random, against the model of view_model.h
  *
- *	model_walk LOWER HOST PRIVATE MNT SEED[:STEP] STEPS
+ *	model_walk LOWER HOST PRIVATE MNT SEED[:STEP] STEPS [PHASES]
  *
  * A directory made in LOWER is covered by a layer at MNT, which is mounted here with one in
- * PRIVATE, and again with others for each tree; HOST is LOWER as the host uses it.  After each operation of either side all that the SEE shows is
- * compared with the model: names that are there and that are not, listings whole, from
- * any place in them, and in pieces with operations between, types, attributes, contents,
- * link counts, numbers, handles, open files, errors.  Exit status 1 and the last
- * operations on standard output if something differs.
+ * PRIVATE, and again with others for each tree; HOST is LOWER as the host uses it.  After
+ * each operation of either side all that the SEE shows is compared with the model: names
+ * that are there and that are not, listings whole, from any place in them, and in pieces
+ * with operations between, types, attributes, contents, link counts, numbers, handles,
+ * open files, errors.  Exit status 1 and the last operations on standard output if
+ * something differs.
+ *
+ * PHASES steps of a hundred are phases: a few operations of each side at the same time.
+ * There must be an order of them by which the model comes to each one's errno and to what
+ * is shown when all are done.  If several orders do and leave the model in different
+ * states, there are candidates from then on, until one is left.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,9 +42,13 @@
 #define DEPTH		4	/* of directories */
 #define OBJECTS		30	/* names that a side has at most, or so */
 #define EPISODE		1000	/* steps in one tree */
+#define GROW		50	/* of them before the first phase */
+#define UNCERTAIN	30	/* in which there may be several candidates */
 #define FILES		4	/* that are kept open */
 #define STREAMS		3	/* listings that are under way */
 #define LOG		2000	/* operations to remember */
+#define BATCH		4	/* operations of a side in a phase, at most */
+#define ORDERS		495	/* of them, if half of them come in two parts: 12 over 4 */
 #define BIT(n)		(1u << (n))
 
 static char names[VM_NAMES][256] = { "a", "b", "c", "d", "e", "\xff\xfe \n\x80" };
@@ -74,8 +88,17 @@ struct stream {
 static const char *mnt;
 static char lower[512], private[512];	/* of the tree that is walked */
 static char root[2][512];		/* for each side */
-static struct vm m;
+static struct vm m;			/* the candidate that is looked at */
 static struct shown shown[VM_NODES];
+static struct candidate {
+	struct vm m;
+	struct shown shown[VM_NODES];
+} candidates[ORDERS];
+static int ncandidates;
+static jmp_buf differs;			/* where to go on if a candidate does not fit */
+static bool trying;
+static int checking = -1;		/* what is open then */
+static uint32_t born;			/* objects so far */
 static struct open_file files[FILES];
 static struct stream streams[STREAMS];
 static bool xattrs;			/* the lower has user.* */
@@ -83,7 +106,7 @@ static bool steady;			/* and lists what stays once, whatever comes and goes */
 static int mount_fd = -1;
 static unsigned long long state;	/* of the random numbers */
 static unsigned long long seed, step, tree_step;
-static unsigned long done;
+static unsigned long done, phases, several;
 static char log_lines[LOG][2200];
 static unsigned int logged, log_size = 60;
 
@@ -131,6 +154,13 @@ static void __attribute__((format(printf, 1, 2), noreturn)) fail(const char *for
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	if (trying) {
+		if (checking >= 0)
+			close(checking);
+		checking = -1;
+		note("  no: %s", text);
+		longjmp(differs, 1);
+	}
 	for (i = logged > log_size ? logged - log_size : 0; i < logged; i++)
 		print(log_lines[i % LOG]);
 	printf("seed %llu:%llu, step %llu: ", seed, tree_step, step);
@@ -409,7 +439,7 @@ static void by_handle(vm_ref ref, const char *path)
 /* A directory: what it lists, and that it does so from any place in the list. */
 static void same_list(enum vm_side side, const struct place *p, bool seek)
 {
-	int fd = open(p->path, O_RDONLY | O_DIRECTORY), count, more, i, k;
+	int fd = checking = open(p->path, O_RDONLY | O_DIRECTORY), count, more, i, k;
 	struct entry all[VM_NAMES + 2], rest[VM_NAMES + 2];
 	unsigned int got = 0, want = present(side, p->ref);
 	static const unsigned char type[] = { DT_REG, DT_DIR, DT_LNK, DT_FIFO };
@@ -457,6 +487,7 @@ static void same_list(enum vm_side side, const struct place *p, bool seek)
 			fail("list of %s from its entry %d on ends early", p->path, k);
 	}
 	close(fd);
+	checking = -1;
 }
 
 static void compare(enum vm_side side)
@@ -498,11 +529,12 @@ static void compare(enum vm_side side)
 				fail("target of %s: %s, expected %u", p->path, buf, value);
 			break;
 		case VM_FILE:
-			j = open(p->path, O_RDONLY | O_NOFOLLOW);
+			j = checking = open(p->path, O_RDONLY | O_NOFOLLOW);
 			if (j < 0)
 				fail("opening %s: %s", p->path, strerror(errno));
 			same_data(side, j, p->ref, p->path);
 			close(j);
+			checking = -1;
 			same_xattr(side, p->ref, p->path);
 			break;
 		}
@@ -547,20 +579,88 @@ static void compare(enum vm_side side)
 	}
 }
 
+/* ---- candidates ---- */
+
+static void load(int i)
+{
+	m = candidates[i].m;
+	memcpy(shown, candidates[i].shown, sizeof(shown));
+}
+
+static void store(int i)
+{
+	candidates[i].m = m;
+	memcpy(candidates[i].shown, shown, sizeof(shown));
+}
+
+/* Is what is loaded what the SEE shows?  One that is alone has to be. */
+static bool fits(bool alone)
+{
+	unsigned long long random = state;
+	bool fit = true;
+
+	trying = !alone;
+	if (setjmp(differs))
+		fit = false;
+	else
+		compare(VM_SEE);
+	trying = false;
+	/* Each draws the same. */
+	state = random;
+	return fit;
+}
+
+/* After something that is no operation of the model. */
+static void compare_all(void)
+{
+	int i, left = 0;
+
+	for (i = 0; i < ncandidates; i++) {
+		load(i);
+		if (fits(left == 0 && i == ncandidates - 1))
+			store(left++);
+	}
+	ncandidates = left;
+	load(0);
+}
+
+/* A slot for what a step makes, the same for all. */
+static void give_slot(void)
+{
+	int slot, i;
+
+	for (slot = VM_ROOT; slot < VM_NODES; slot++) {
+		for (i = 0; i < ncandidates && !candidates[i].m.node[slot].id; i++)
+			;
+		if (i == ncandidates)
+			break;
+	}
+	if (slot == VM_NODES)
+		fail("no slot is free");
+	vm_next(&m, slot, ++born);
+}
+
 /* ---- what is open meanwhile ---- */
+
+static void close_streams(void)
+{
+	int i;
+
+	for (i = 0; i < STREAMS; i++)
+		if (streams[i].ref)
+			close(streams[i].fd);
+	memset(streams, 0, sizeof(streams));
+}
 
 static void close_all(void)
 {
 	int i;
 
+	close_streams();
 	for (i = 0; i < FILES; i++)
 		if (files[i].ref)
 			close(files[i].fd);
-	for (i = 0; i < STREAMS; i++)
-		if (streams[i].ref)
-			close(streams[i].fd);
 	memset(files, 0, sizeof(files));
-	memset(streams, 0, sizeof(streams));
 }
 
 static void open_or_close_file(void)
@@ -595,7 +695,7 @@ static void list_on(void)
 	const struct place *p;
 	int count, i;
 
-	if (!steady)
+	if (!steady || ncandidates > 1)
 		return;
 	if (!s->ref) {
 		plant(&t, VM_SEE);
@@ -660,14 +760,19 @@ static void unmount_layer(void)
 
 static void remount(void)
 {
-	int i;
+	int i, j;
 
 	unmount_layer();
 	mount_layer();
 	/* Who lives on in the SEE alone may get another number. */
-	for (i = VM_ROOT; i < VM_NODES; i++)
-		if (m.node[i].host && !m.node[i].nhost)
-			shown[i].id = 0;
+	for (j = 0; j < ncandidates; j++) {
+		load(j);
+		for (i = VM_ROOT; i < VM_NODES; i++)
+			if (m.node[i].host && !m.node[i].nhost)
+				shown[i].id = 0;
+		store(j);
+	}
+	load(0);
 }
 
 static void drop_caches(void)
@@ -935,38 +1040,367 @@ static unsigned int object_at(enum vm_side side, const struct spot *s)
 	return is_dir(s->dir) ? m.node[vm_lookup(&m, side, s->dir, s->name)].id : 0;
 }
 
+/* What is said of an operation, before it is done. */
+static void note_op(const char *prefix, enum vm_side side, const struct tree *t,
+		    const struct op *op)
+{
+	const char *a = find(t, op->a.dir)->path + strlen(root[side]);
+
+	if (op->verb == LINK || op->verb == RENAME)
+		note("%s%s: %s %s/%s (%u) %s/%s (%u) %d", prefix,
+		     side == VM_SEE ? "see" : "host", verbs[op->verb].name,
+		     a, names[op->a.name], object_at(side, &op->a),
+		     find(t, op->b.dir)->path + strlen(root[side]), names[op->b.name],
+		     object_at(side, &op->b), op->flags);
+	else
+		note("%s%s: %s %s/%s (%u) %u", prefix, side == VM_SEE ? "see" : "host",
+		     verbs[op->verb].name, a, names[op->a.name], object_at(side, &op->a),
+		     op->value);
+}
+
+/* POSIX has both, and the layer one. */
+static int said(enum vm_side side, int want, int got)
+{
+	return side == VM_HOST && got == EEXIST && want == ENOTEMPTY ? want : got;
+}
+
 static void operate(void)
 {
 	static struct tree t;
-	static struct vm before;
+	static struct vm next[ORDERS];
 	static struct op op;
 	enum vm_side side = rnd(2) ? VM_SEE : VM_HOST;
-	unsigned int a, b;
-	int want, got;
-	bool two;
+	int want[ORDERS], got, i, left = 0;
+	char text[32];
 
-	before = m;
 	plant(&t, side);
 	choose(&t, &op);
-	two = op.verb == LINK || op.verb == RENAME;
-	a = object_at(side, &op.a);
-	b = two ? object_at(side, &op.b) : 0;
-	want = expect(side, &op);
-	if (want == VM_OPEN || vm_tangled(&m)) {
-		m = before;
-		return;
+	snprintf(text, sizeof(text), "%llu ", step);
+	for (i = 0; i < ncandidates; i++) {
+		load(i);
+		give_slot();
+		want[i] = expect(side, &op);
+		vm_next(&m, 0, 0);
+		if (want[i] == VM_OPEN || vm_tangled(&m)) {
+			load(0);
+			return;
+		}
+		next[i] = m;
 	}
-	note("%llu %s: %s %s (%u)%s%s (%u) %u %d", step, side == VM_SEE ? "see" : "host",
-	     verbs[op.verb].name, op.a.path + strlen(root[side]), a, two ? " " : "",
-	     two ? op.b.path + strlen(root[side]) : "", b, op.value, op.flags);
+	load(0);
+	note_op(text, side, &t, &op);
 	got = perform(&op);
-	/* POSIX has both, and the layer one. */
-	if (side == VM_HOST && got == EEXIST && want == ENOTEMPTY)
-		got = want;
-	if (got != want)
-		fail("expected %s, got %s", strerror(want), strerror(got));
+	for (i = 0; i < ncandidates; i++) {
+		bool alone = left == 0 && i == ncandidates - 1;
+
+		load(i);
+		m = next[i];
+		if (said(side, want[i], got) != want[i]) {
+			if (alone)
+				fail("expected %s, got %s", strerror(want[i]), strerror(got));
+			continue;
+		}
+		if (fits(alone))
+			store(left++);
+	}
+	ncandidates = left;
+	load(0);
 	done++;
-	compare(VM_SEE);
+}
+
+/* ---- phases ---- */
+
+/* What a side does in a phase: by descriptors of directories, so that each is one step. */
+struct batch {
+	enum vm_side side;
+	int count;
+	struct op ops[BATCH];
+	int got[BATCH];
+	vm_ref slots[BATCH];
+	uint32_t ids[BATCH];
+	int fds[2 * BATCH], nfds;
+	atomic_int *waiting;
+};
+
+/* Where an order of the operations leads. */
+struct outcome {
+	struct vm m;
+	int errs[2][BATCH];
+};
+
+static struct outcome outcomes[ORDERS];
+static int noutcomes;
+
+/* What the model says of an operation, if its directories may be gone meanwhile. */
+static int expect_there(struct vm *lost, enum vm_side side, const struct op *op)
+{
+	const struct spot *const spots[] = { &op->a, &op->b };
+	int i;
+
+	for (i = 0; i < (op->verb == LINK || op->verb == RENAME ? 2 : 1); i++) {
+		vm_ref dir = spots[i]->dir;
+
+		if (vm_reached(&m, side, dir)) {
+			/* Removed, and then come back: who has it open cannot tell. */
+			if (lost->node[dir].id)
+				return VM_OPEN;
+			continue;
+		}
+		if (side == VM_SEE && !vm_removed(&m, dir))
+			return VM_OPEN;
+		return ENOENT;
+	}
+	return expect(side, op);
+}
+
+/* What of its object an operation changes: it first looks it up. */
+static enum vm_attr changes(enum verb verb)
+{
+	switch (verb) {
+	case WRITE:
+		return VM_DATA;
+	case CHMOD:
+		return VM_MODE;
+	case CHOWN:
+		return VM_OWNER;
+	case XATTR:
+		return VM_XATTR;
+	default:
+		return VM_ATTRS;
+	}
+}
+
+/*
+ * Each order of the operations from here on.  The one of the SEE may have been begun, and
+ * found its object.  False if the rules leave one open.
+ */
+static bool enumerate(const struct batch *batch, int host, int see, vm_ref found,
+		      const struct vm *lost, const struct outcome *so_far)
+{
+	const int at[2] = { host, see };
+	const struct op *op;
+	struct outcome here;
+	struct vm gone;
+	int side, i, k, err;
+	vm_ref ref;
+
+	if (host == batch[VM_HOST].count && see == batch[VM_SEE].count) {
+		for (i = 0; i < noutcomes; i++)
+			if (!memcmp(&outcomes[i], so_far, sizeof(*so_far)))
+				return true;
+		outcomes[noutcomes++] = *so_far;
+		return true;
+	}
+	for (side = VM_HOST; side <= VM_SEE; side++) {
+		const struct batch *b = &batch[side];
+
+		k = at[side];
+		if (k == b->count)
+			continue;
+		here = *so_far;
+		gone = *lost;
+		m = here.m;
+		vm_next(&m, b->slots[k], b->ids[k]);
+		op = &b->ops[k];
+		ref = 0;
+		if (side == VM_SEE && found) {
+			err = vm_change(&m, side, op->a.dir, op->a.name, found,
+					changes(op->verb), op->value);
+		} else {
+			ref = vm_lookup(&m, side, op->a.dir, op->a.name);
+			err = expect_there(&gone, side, op);
+		}
+		vm_next(&m, 0, 0);
+		if (err == VM_OPEN || vm_tangled(&m))
+			return false;
+		here.errs[side][k] = err;
+		if (side == VM_SEE && !found && !err && ref && changes(op->verb) != VM_ATTRS) {
+			if (!enumerate(batch, host, see, ref, lost, so_far))
+				return false;
+			continue;
+		}
+		for (i = VM_ROOT; i < VM_NODES; i++)
+			if (m.node[i].id && is_dir(i) && !vm_reached(&m, VM_SEE, i))
+				gone.node[i].id = 1;
+		here.m = m;
+		if (!enumerate(batch, host + (side == VM_HOST), see + (side == VM_SEE),
+			       side == VM_SEE ? 0 : found, &gone, &here))
+			return false;
+	}
+	return true;
+}
+
+/* The directory of a name, by a descriptor. */
+static void open_spot(struct batch *b, const struct tree *t, struct spot *s)
+{
+	const struct place *p = find(t, s->dir);
+	int fd = open(p->path, O_PATH | O_DIRECTORY);
+
+	if (fd < 0)
+		fail("opening %s: %s", p->path, strerror(errno));
+	b->fds[b->nfds++] = fd;
+	snprintf(s->path, sizeof(s->path), "/proc/self/fd/%d/%s", fd, names[s->name]);
+}
+
+static bool in_directory(const struct tree *t, const struct spot *s)
+{
+	return is_dir(s->dir) && find(t, s->dir);
+}
+
+static void choose_batch(struct batch *b, const struct batch *other)
+{
+	static struct tree t;
+	const struct op *o;
+	int count = 2 + rnd(BATCH - 1);
+	struct op *op;
+	bool two;
+
+	plant(&t, b->side);
+	while (b->count < count) {
+		op = &b->ops[b->count];
+		choose(&t, op);
+		/* Both are to want the same. */
+		o = other ? &other->ops[rnd(other->count)] : NULL;
+		if (o && rnd(2))
+			op->a = o->a;
+		if (o && rnd(2))
+			op->b = rnd(2) || (o->verb != LINK && o->verb != RENAME) ? o->a : o->b;
+		/* Others may see that it is first opened and then written. */
+		if (b->side == VM_HOST && op->verb == WRITE)
+			op->verb = TMPFILE;
+		two = op->verb == LINK || op->verb == RENAME;
+		if (!in_directory(&t, &op->a) || (two && !in_directory(&t, &op->b)))
+			continue;
+		open_spot(b, &t, &op->a);
+		if (two)
+			open_spot(b, &t, &op->b);
+		b->count++;
+	}
+}
+
+static void *perform_batch(void *data)
+{
+	struct batch *b = data;
+	int i;
+
+	atomic_fetch_sub(b->waiting, 1);
+	while (atomic_load(b->waiting))
+		sched_yield();
+	for (i = 0; i < b->count; i++)
+		b->got[i] = perform(&b->ops[i]);
+	return NULL;
+}
+
+static void perform_both(struct batch *batch)
+{
+	atomic_int waiting = 2;
+	pthread_t other;
+
+	batch[VM_HOST].waiting = batch[VM_SEE].waiting = &waiting;
+	if (pthread_create(&other, NULL, perform_batch, &batch[VM_HOST]))
+		broken("pthread_create");
+	perform_batch(&batch[VM_SEE]);
+	if (pthread_join(other, NULL))
+		broken("pthread_join");
+}
+
+/* Did each operation say what it would have by this order? */
+static bool same_errors(const struct batch *batch, const struct outcome *o)
+{
+	int side, i;
+
+	for (side = VM_HOST; side <= VM_SEE; side++)
+		for (i = 0; i < batch[side].count; i++)
+			if (said(side, o->errs[side][i], batch[side].got[i]) !=
+			    o->errs[side][i])
+				return false;
+	return true;
+}
+
+static void note_errors(const char *what, const int *host, int nhost, const int *see, int nsee)
+{
+	char text[512];
+	int i, at = 0;
+
+	for (i = 0; i < nhost; i++)
+		at += sprintf(text + at, " %s,", strerror(host[i]));
+	at += sprintf(text + at, " see");
+	for (i = 0; i < nsee; i++)
+		at += sprintf(text + at, " %s,", strerror(see[i]));
+	note("  %s: host%s", what, text);
+}
+
+static void phase(void)
+{
+	static struct batch batch[2];
+	static struct tree t;
+	static struct vm none;
+	static struct outcome start;
+	static struct candidate before;
+	int side, i, j, left = 0, slot = VM_ROOT;
+	bool known_ahead;
+
+	if (ncandidates > 1)
+		return;
+	close_streams();
+	store(0);
+	before = candidates[0];
+	memset(batch, 0, sizeof(batch));
+	batch[VM_SEE].side = VM_SEE;
+	choose_batch(&batch[VM_HOST], NULL);
+	choose_batch(&batch[VM_SEE], &batch[VM_HOST]);
+	for (side = VM_HOST; side <= VM_SEE; side++)
+		for (i = 0; i < batch[side].count; i++) {
+			while (m.node[slot].id)
+				slot++;
+			batch[side].slots[i] = slot++;
+			batch[side].ids[i] = ++born;
+		}
+	memset(&start, 0, sizeof(start));
+	start.m = m;
+	noutcomes = 0;
+	known_ahead = enumerate(batch, 0, 0, 0, &none, &start);
+	m = before.m;
+	if (!known_ahead)
+		goto out;
+	phases++;
+	note("%llu a phase, with %d outcomes", step, noutcomes);
+	for (side = VM_HOST; side <= VM_SEE; side++) {
+		plant(&t, side);
+		for (i = 0; i < batch[side].count; i++)
+			note_op("  ", side, &t, &batch[side].ops[i]);
+	}
+	perform_both(batch);
+	note_errors("said", batch[VM_HOST].got, batch[VM_HOST].count, batch[VM_SEE].got,
+		    batch[VM_SEE].count);
+	for (i = 0; i < noutcomes; i++) {
+		if (!same_errors(batch, &outcomes[i]))
+			continue;
+		for (j = 0; j < left; j++)
+			if (!memcmp(&candidates[j].m, &outcomes[i].m, sizeof(m)))
+				break;
+		if (j < left)
+			continue;
+		m = outcomes[i].m;
+		memcpy(shown, before.shown, sizeof(shown));
+		if (fits(false))
+			store(left++);
+	}
+	if (!left) {
+		for (i = 0; i < noutcomes; i++)
+			note_errors("outcome", outcomes[i].errs[VM_HOST], batch[VM_HOST].count,
+				    outcomes[i].errs[VM_SEE], batch[VM_SEE].count);
+		fail("no order of these operations explains it");
+	}
+	ncandidates = left;
+	several += left > 1;
+	load(0);
+	compare(VM_HOST);
+	done += batch[VM_HOST].count + batch[VM_SEE].count;
+out:
+	for (side = VM_HOST; side <= VM_SEE; side++)
+		for (i = 0; i < batch[side].nfds; i++)
+			close(batch[side].fds[i]);
 }
 
 /* ---- the walk ---- */
@@ -978,12 +1412,15 @@ static void begin(char **dirs, unsigned long number)
 	tree_step = step;
 	vm_init(&m);
 	memset(shown, 0, sizeof(shown));
+	born = VM_ROOT;
+	ncandidates = 1;
 	snprintf(lower, sizeof(lower), "%s/%lu", dirs[0], number);
 	snprintf(root[VM_HOST], sizeof(root[0]), "%s/%lu", dirs[1], number);
 	snprintf(private, sizeof(private), "%s/%lu", dirs[2], number);
 	snprintf(root[VM_SEE], sizeof(root[0]), "%s", mnt);
 	if (mkdir(lower, 0755) || mkdir(private, 0700))
 		broken(lower);
+	store(0);
 	mount_layer();
 	note("a new tree at step %llu", step);
 }
@@ -997,24 +1434,30 @@ static void collect(void)
 		pinned[i] = files[i].ref;
 	for (i = 0; i < STREAMS; i++)
 		pinned[FILES + i] = streams[i].ref;
-	vm_collect(&m, pinned, FILES + STREAMS);
+	for (i = 0; i < ncandidates; i++) {
+		load(i);
+		vm_collect(&m, pinned, FILES + STREAMS);
+		store(i);
+	}
+	load(0);
 }
 
 int main(int argc, char **argv)
 {
-	unsigned long steps, first, begun = 0, trees = 0;
+	unsigned long steps, first, begun = 0, certain = 0, trees = 0;
 	struct statfs fs;
-	unsigned int dice;
+	unsigned int dice, percent;
 	char *end;
 
-	if (argc != 7) {
-		fprintf(stderr, "usage: model_walk LOWER HOST PRIVATE MNT SEED STEPS\n");
+	if (argc != 7 && argc != 8) {
+		fprintf(stderr, "usage: model_walk LOWER HOST PRIVATE MNT SEED STEPS [PHASES]\n");
 		return 2;
 	}
 	mnt = argv[4];
 	seed = strtoul(argv[5], &end, 10);
 	first = *end == ':' ? strtoul(end + 1, NULL, 10) : 0;
 	steps = strtoul(argv[6], NULL, 10);
+	percent = argc == 8 ? strtoul(argv[7], NULL, 10) : 0;
 	memset(names[6], 'f', 255);
 	umask(022);
 	if (getenv("SEE_SEED"))
@@ -1024,7 +1467,10 @@ int main(int argc, char **argv)
 		broken(argv[1]);
 	steady = fs.f_type != TMPFS_MAGIC;
 	for (step = first; step < first + steps; step++) {
-		if (!trees || step == begun + EPISODE || vm_free_slots(&m) < VM_NODES / 4) {
+		if (ncandidates == 1)
+			certain = step;
+		if (!trees || step == begun + EPISODE || step > certain + UNCERTAIN ||
+		    vm_free_slots(&m) < VM_NODES / 4) {
 			if (trees)
 				compare(VM_HOST);
 			begin(argv + 1, trees++);
@@ -1046,18 +1492,23 @@ int main(int argc, char **argv)
 			list_on();
 		}
 		if (dice < 20)
-			compare(VM_SEE);
+			compare_all();
 		state = (seed << 32) + step;
-		operate();
+		if (percent && step > begun + GROW && rnd(100) < percent)
+			phase();
+		else
+			operate();
 		collect();
 	}
 	compare(VM_HOST);
 	for (dice = 0; dice < 2; dice++) {
 		note("remount");
 		remount();
-		compare(VM_SEE);
+		compare_all();
 	}
 	unmount_layer();
 	printf("%lu operations in %lu trees\n", done, trees);
+	if (percent)
+		printf("%lu phases, %lu of them with several outcomes that fit\n", phases, several);
 	return 0;
 }

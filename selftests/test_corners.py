@@ -475,6 +475,34 @@ def covered_names_that_the_host_exchanges(s):
         s.see.absent('file2')
 
 
+@test(layer=True)
+def changed_and_open_file_gets_another_name(s):
+    "from the host, when it had none in the SEE: the SEE can link it again"
+    s.see.chmod('file', 0o640)
+    with s.see.opened('file') as fd:
+        s.see.unlink('file')
+        eq(os.fstat(fd).st_nlink, 0, 'links of the removed file')
+        s.host.link('file', 'another')
+        s.see.link('another', 'third')
+        eq(os.fstat(fd).st_nlink, 2, 'links')
+    for stage in s.stages():
+        eq(s.see.ino('third'), s.see.ino('another'), f'number {stage}')
+        eq(s.see.mode('third'), 0o640, f'mode {stage}')
+
+
+@test(layer=True)
+def host_renames_one_over_a_changed_file(s):
+    "which keeps its name: that of the other one is none that the SEE has"
+    s.see.link('file', 'mine')
+    s.see.write('dir/a', 'SEE\n')
+    eq(s.see.stat('mine').st_nlink, 2, 'links before')
+    s.host.rename('file', 'dir/a')
+    for stage in s.stages():
+        s.see.holds('dir/a', 'SEE\n')
+        s.see.absent('file')
+        eq(s.see.stat('mine').st_nlink, 1, f'links {stage}')
+
+
 @test(layer=True, over=('data', 'attributes'))
 def host_names_of_a_changed_file_come_and_go(s, what):
     "until one remains, and then none: it is where it was at first"

@@ -13,7 +13,7 @@ SEED = os.environ.get('SEE_SEED')
 WALK = os.path.join(os.path.dirname(os.path.realpath(__file__)), 'model_walk')
 
 
-def walk(fstype, seed, steps):
+def walk(fstype, seed, steps, phases=0):
     scratch = Scratch(fstype, 512 << 20)
     try:
         for name in 'lower', 'private':
@@ -21,7 +21,8 @@ def walk(fstype, seed, steps):
         os.mkdir(f'{scratch.dir}/mnt')
         done = subprocess.run([WALK, f'{scratch.fs}/lower', f'{scratch.quiet}/lower',
                                f'{scratch.fs}/private', f'{scratch.dir}/mnt',
-                               str(SEED or seed), str(steps)], stdout=subprocess.PIPE,
+                               str(SEED or seed), str(steps), str(phases)],
+                              stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True,
                               errors='replace')
         if done.returncode:
@@ -44,6 +45,12 @@ def one_tree(s):
 def random_walk(s, fstype, steps):
     "in small trees, where everything meets everything"
     walk(fstype, 1, scaled(steps))
+
+
+@test(over=(('ext4', 3000), ('xfs', 1000), ('btrfs', 1000), ('tmpfs', 1000)))
+def both_at_once(s, fstype, steps):
+    "a few operations of each side at the same time, and then one after the other again"
+    walk(fstype, 3, scaled(steps), 50)
 
 
 main()

@@ -8,24 +8,28 @@
 #define N(ref)	(&m->node[ref])
 #define BIT(n)	(1u << (n))
 
-static uint32_t last_id;
-
 static vm_ref born(struct vm *m, enum vm_side side, enum vm_kind kind)
 {
-	int i;
+	vm_ref ref = m->slot;
 
-	for (i = VM_ROOT; i < VM_NODES; i++)
-		if (!N(i)->id)
-			break;
-	if (i == VM_NODES)
-		return 0;
-	*N(i) = (struct vm_node){ .id = ++last_id, .kind = kind, .host = side == VM_HOST };
-	return i;
+	memset(N(ref), 0, sizeof(*N(ref)));
+	N(ref)->id = m->id;
+	N(ref)->kind = kind;
+	N(ref)->host = side == VM_HOST;
+	vm_next(m, 0, 0);
+	return ref;
+}
+
+void vm_next(struct vm *m, vm_ref slot, uint32_t id)
+{
+	m->slot = slot;
+	m->id = id;
 }
 
 void vm_init(struct vm *m)
 {
 	memset(m, 0, sizeof(*m));
+	vm_next(m, VM_ROOT, 1);
 	born(m, VM_HOST, VM_DIR);
 	N(VM_ROOT)->nhost = 1;
 }
@@ -175,6 +179,39 @@ bool vm_tangled(const struct vm *m)
 	return false;
 }
 
+/* Is dir the directory top, or below it? */
+static bool below(const struct vm *m, enum vm_side side, vm_ref top, vm_ref dir)
+{
+	int i;
+
+	if (top == dir)
+		return true;
+	if (!top || N(top)->kind != VM_DIR)
+		return false;
+	for (i = 0; i < VM_NAMES; i++)
+		if (below(m, side, vm_lookup(m, side, top, i), dir))
+			return true;
+	return false;
+}
+
+bool vm_reached(const struct vm *m, enum vm_side side, vm_ref dir)
+{
+	return below(m, side, VM_ROOT, dir);
+}
+
+bool vm_removed(const struct vm *m, vm_ref dir)
+{
+	int d, i;
+
+	if (N(dir)->given)
+		return false;
+	for (d = VM_ROOT; d < VM_NODES; d++)
+		for (i = 0; N(d)->id && N(d)->host && i < VM_NAMES; i++)
+			if (N(d)->names[i] == dir)
+				return N(d)->over & BIT(i);
+	return true;
+}
+
 /* ---- how the SEE begins a change ---- */
 
 /*
@@ -228,8 +265,8 @@ static int keep(struct vm *m, vm_ref ref, vm_ref dir, int name)
 	return err;
 }
 
-static int change(struct vm *m, enum vm_side side, vm_ref dir, int name, vm_ref ref,
-		  enum vm_attr what, uint32_t value)
+int vm_change(struct vm *m, enum vm_side side, vm_ref dir, int name, vm_ref ref,
+	      enum vm_attr what, uint32_t value)
 {
 	struct vm_node *n = N(ref);
 	int err;
@@ -245,7 +282,8 @@ static int change(struct vm *m, enum vm_side side, vm_ref dir, int name, vm_ref 
 		n->attr[what] = value;
 		return 0;
 	}
-	err = keep(m, ref, dir, name);
+	/* Without a place it is kept nowhere. */
+	err = n->nhost || n->place_dir ? keep(m, ref, dir, name) : 0;
 	if (err)
 		return err;
 	n->touched = true;
@@ -336,8 +374,6 @@ static int make(struct vm *m, enum vm_side side, vm_ref dir, int name, enum vm_k
 {
 	vm_ref ref = born(m, side, kind);
 
-	if (!ref)
-		return VM_OPEN;
 	N(ref)->attr[VM_DATA] = data;
 	return put(m, side, dir, name, ref);
 }
@@ -364,7 +400,7 @@ int vm_write(struct vm *m, enum vm_side side, vm_ref dir, int name, uint32_t dat
 	case VM_FIFO:
 		return ENXIO;
 	}
-	return change(m, side, dir, name, ref, VM_DATA, data);
+	return vm_change(m, side, dir, name, ref, VM_DATA, data);
 }
 
 int vm_set(struct vm *m, enum vm_side side, vm_ref dir, int name, enum vm_attr what,
@@ -376,7 +412,7 @@ int vm_set(struct vm *m, enum vm_side side, vm_ref dir, int name, enum vm_attr w
 		return ENOENT;
 	if (what == VM_XATTR && N(ref)->kind != VM_FILE && N(ref)->kind != VM_DIR)
 		return EPERM;
-	return change(m, side, dir, name, ref, what, value);
+	return vm_change(m, side, dir, name, ref, what, value);
 }
 
 int vm_link(struct vm *m, enum vm_side side, vm_ref from, int old, vm_ref dir, int name)
@@ -420,21 +456,6 @@ int vm_rmdir(struct vm *m, enum vm_side side, vm_ref dir, int name)
 	if (!vm_empty(m, side, ref))
 		return ENOTEMPTY;
 	return take(m, side, dir, name);
-}
-
-/* Is dir the directory top, or below it? */
-static bool below(const struct vm *m, enum vm_side side, vm_ref top, vm_ref dir)
-{
-	int i;
-
-	if (top == dir)
-		return true;
-	if (!top || N(top)->kind != VM_DIR)
-		return false;
-	for (i = 0; i < VM_NAMES; i++)
-		if (below(m, side, vm_lookup(m, side, top, i), dir))
-			return true;
-	return false;
 }
 
 int vm_rename(struct vm *m, enum vm_side side, vm_ref from, int old, vm_ref to, int name,

@@ -5,7 +5,8 @@
  * Nothing of the module is in it: objects, names, and what the two sides, host and
  * SEE, do to them.  Both take the same operations; each returns the errno of Linux, 0
  * if it was done, or VM_OPEN if the rules leave open what the SEE shows then.  A model
- * is plain data: copy it to try something, and copy it back.
+ * is plain data: copy it to try something, and copy it back.  Two that are equal by
+ * memcmp() show the same, now and after whatever follows.
  */
 #ifndef VIEW_MODEL_H
 #define VIEW_MODEL_H
@@ -54,9 +55,14 @@ struct vm_node {
 
 struct vm {
 	struct vm_node node[VM_NODES];
+	vm_ref slot;		/* where an object is to be born, */
+	uint32_t id;		/* as what */
 };
 
 void vm_init(struct vm *m);
+
+/* What the next operation makes, if something, goes into this free slot. */
+void vm_next(struct vm *m, vm_ref slot, uint32_t id);
 
 /* Forget objects that nothing leads to any more, but those in pinned[]. */
 void vm_collect(struct vm *m, const vm_ref *pinned, int npinned);
@@ -73,12 +79,19 @@ bool vm_seen(const struct vm *m, enum vm_side side, vm_ref node, enum vm_attr wh
 void vm_links(const struct vm *m, enum vm_side side, uint32_t links[VM_NODES]);
 /* Does a directory appear twice in the SEE, or not where it must? */
 bool vm_tangled(const struct vm *m);
+/* Does a side show a directory? */
+bool vm_reached(const struct vm *m, enum vm_side side, vm_ref dir);
+/* Was one that the SEE does not show removed, by a side, or is it behind what was? */
+bool vm_removed(const struct vm *m, vm_ref dir);
 
 int vm_make(struct vm *m, enum vm_side side, vm_ref dir, int name, enum vm_kind kind,
 	    uint32_t data);
 int vm_write(struct vm *m, enum vm_side side, vm_ref dir, int name, uint32_t data);
 int vm_set(struct vm *m, enum vm_side side, vm_ref dir, int name, enum vm_attr what,
 	   uint32_t value);
+/* The same of an object that was looked up by a name, which it may have lost since. */
+int vm_change(struct vm *m, enum vm_side side, vm_ref dir, int name, vm_ref ref,
+	      enum vm_attr what, uint32_t value);
 int vm_link(struct vm *m, enum vm_side side, vm_ref from, int old, vm_ref dir, int name);
 int vm_unlink(struct vm *m, enum vm_side side, vm_ref dir, int name);
 int vm_rmdir(struct vm *m, enum vm_side side, vm_ref dir, int name);
