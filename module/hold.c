@@ -63,6 +63,32 @@ int see_first_xattrs(struct inode *inode, u64 *hash)
 	return err;
 }
 
+/*
+ * Is it held, and has it a place if it can have one?  What the SEE only gave a name has
+ * none from a remount to its first change, since nothing of it would be kept there.
+ */
+static bool see_held(const struct inode *inode)
+{
+	const struct see_inode *si = see_i(inode);
+
+	/* pair with the release in see_note_place(), and with see_hold_one() */
+	return see_test_acquire(SEE_I_CHANGED, &si->flags) &&
+	       (smp_load_acquire(&si->parent) || see_test(inode, SEE_I_FOLLOWED) ||
+		inode == d_inode(inode->i_sb->s_root) || see_gone(inode));
+}
+
+/* where it would stay, once; under i_lock.  Takes over *name. */
+static void see_note_place(struct see_inode *si, struct inode *parent, char **name)
+{
+	if (!parent || si->parent || test_bit(SEE_I_FOLLOWED, &si->flags))
+		return;
+	si->name = *name;
+	*name = NULL;
+	ihold(parent);
+	/* pairs with the acquire in see_held() */
+	smp_store_release(&si->parent, parent);
+}
+
 /* @place: lower dentry of the name at which the object would stay, or NULL */
 static int see_hold_one(struct inode *inode, struct inode *parent,
 			struct dentry *place)
@@ -75,23 +101,30 @@ static int see_hold_one(struct inode *inode, struct inode *parent,
 	u64 xattrs;
 	int err;
 
-	err = see_version_sample(layer, si->lower, &first);
-	if (!err)
-		err = see_first_xattrs(inode, &xattrs);
-	if (err)
-		return err;
-	origin = see_tree_key(d_inode(si->lower));
-	if (IS_ERR(origin))
-		return PTR_ERR(origin);
 	if (parent) {
 		take_dentry_name_snapshot(&snap, place);
 		name = kmemdup_nul((const char *)snap.name.name, snap.name.len,
 				   GFP_NOFS | __GFP_ACCOUNT);
 		release_dentry_name_snapshot(&snap);
-		if (!name) {
-			kfree(origin);
+		if (!name)
 			return -ENOMEM;
-		}
+	}
+	if (test_bit(SEE_I_CHANGED, &si->flags)) {
+		spin_lock(&inode->i_lock);
+		see_note_place(si, parent, &name);
+		spin_unlock(&inode->i_lock);
+		kfree(name);
+		return 0;
+	}
+	err = see_version_sample(layer, si->lower, &first);
+	if (!err)
+		err = see_first_xattrs(inode, &xattrs);
+	if (err)
+		goto out_name;
+	origin = see_tree_key(d_inode(si->lower));
+	if (IS_ERR(origin)) {
+		err = PTR_ERR(origin);
+		goto out_name;
 	}
 	spin_lock(&inode->i_lock);
 	if (!test_bit(SEE_I_CHANGED, &si->flags)) {
@@ -101,22 +134,18 @@ static int see_hold_one(struct inode *inode, struct inode *parent,
 		si->first_mode = d_inode(si->lower)->i_mode;
 		si->first_uid = d_inode(si->lower)->i_uid;
 		si->first_gid = d_inode(si->lower)->i_gid;
-		si->name = name;
-		if (parent) {
-			si->parent = parent;
-			ihold(parent);
-		}
+		see_note_place(si, parent, &name);
 		origin = NULL;
-		name = NULL;
-		/* pairs with the acquire in see_hold() */
+		/* pairs with the acquire in see_held() */
 		smp_mb__before_atomic();
 		set_bit(SEE_I_CHANGED, &si->flags);
 	}
 	spin_unlock(&inode->i_lock);
 	kfree(origin);
-	kfree(name);
 	see_pin(inode);
-	return 0;
+out_name:
+	kfree(name);
+	return err;
 }
 
 /**
@@ -139,18 +168,16 @@ struct dentry *see_shown_alias(struct see_layer *layer, struct inode *inode)
 
 /*
  * The lower dentry of the name by which the host has what @dentry stands for:
- * that of the name itself, or another one if the host moved it meanwhile, or it is
- * not known since a commit.  NULL for a name of the SEE, and for what the host has no
- * name for in the layer.
+ * that of the name itself, or another one if the host moved it meanwhile, or it is not
+ * known since a commit, or the name is the SEE's.  NULL for what the host has no name for
+ * in the layer.
  */
 static struct dentry *see_place_below(struct dentry *dentry)
 {
 	struct see_layer *layer = see_layer(dentry->d_sb);
 	struct dentry *lower = dentry->d_fsdata;
 
-	if (READ_ONCE(dentry->d_time) == SEE_TOKEN_PRIV)
-		return NULL;
-	if (!lower || d_unhashed(lower))
+	if (READ_ONCE(dentry->d_time) == SEE_TOKEN_PRIV || !lower || d_unhashed(lower))
 		lower = see_shown_alias(layer, see_lower_inode(d_inode(dentry)));
 	else
 		dget(lower);
@@ -179,8 +206,7 @@ int see_hold(struct dentry *dentry)
 	unsigned int nofs;
 	int err = 0;
 
-	if (see_test(inode, SEE_I_BORN) ||
-	    see_test_acquire(SEE_I_CHANGED, &see_i(inode)->flags))
+	if (see_test(inode, SEE_I_BORN) || see_held(inode))
 		return 0;
 	nofs = memalloc_nofs_save();
 	place = IS_ROOT(dentry) ? NULL : see_place_below(dentry);
@@ -202,8 +228,7 @@ int see_hold(struct dentry *dentry)
 		inode = parent;
 		dput(place);
 		place = up;
-	} while (!err && inode &&
-		 !see_test_acquire(SEE_I_CHANGED, &see_i(inode)->flags));
+	} while (!err && inode && !see_held(inode));
 	iput(inode);
 	dput(place);
 	memalloc_nofs_restore(nofs);

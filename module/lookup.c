@@ -520,8 +520,11 @@ static struct dentry *see_find(struct inode *dir, struct dentry *dentry, bool *a
 		return see_splice(found.target, dentry);
 	case SEE_NAME_FOLLOW:
 		if (!see_gone(found.target) || !see_guard(SEE_GUARD_FOLLOW) ||
-		    see_test(found.target, SEE_I_PLACED))
+		    see_test(found.target, SEE_I_PLACED)) {
+			/* it may yet come back, to what the host does not have */
+			WRITE_ONCE(dentry->d_time, SEE_TOKEN_NEVER);
 			break;
+		}
 		ihold(found.target);
 		return see_splice(found.target, dentry);
 	case SEE_NAME_ABSENT:

@@ -503,6 +503,44 @@ def host_renames_one_over_a_changed_file(s):
         eq(s.see.stat('mine').st_nlink, 1, f'links {stage}')
 
 
+@test(layer=True, over=list(itertools.product(('chown', 'write'), ('unlink', 'replace'))))
+def linked_once_and_changed_after_a_remount(s, change, how):
+    "the SEE has what it changed, though the host gives up the name"
+    s.see.link('file', 'mine')
+    s.remount()
+    s.see.unlink('mine')
+    if change == 'chown':
+        s.see.chown('file', USER)
+    else:
+        s.see.append('file', 'SEE\n')
+    before = s.see.stat('file')
+    if how == 'unlink':
+        s.host.unlink('file')
+    else:
+        s.host.replace('file', 'another\n')
+    names = set(s.host.ls('')) | {'file'}
+    for stage in s.stages():
+        s.see.lists('', names)
+        eq(s.see.stat('file').st_uid, before.st_uid, f'owner {stage}')
+        s.see.holds('file', 'file\n' + ('SEE\n' if change == 'write' else ''), stage)
+
+
+@test(layer=True)
+def host_removes_the_directory_and_then_what_was_in_it(s):
+    "which the SEE had changed, and looked for in vain meanwhile"
+    s.see.chmod('dir/sub/c', 0o640)
+    s.remount()
+    s.host.rename('dir/sub/c', 'elsewhere')
+    s.host.rmdir('dir/sub')
+    for _ in s.stages():
+        s.see.absent('dir/sub/c')
+        eq(s.see.mode('elsewhere'), 0o640, 'mode elsewhere')
+    s.host.unlink('elsewhere')
+    for stage in s.stages():
+        s.see.lists('dir/sub', {'c'})
+        eq(s.see.mode('dir/sub/c'), 0o640, f'mode {stage}')
+
+
 @test(layer=True, over=('data', 'attributes'))
 def host_names_of_a_changed_file_come_and_go(s, what):
     "until one remains, and then none: it is where it was at first"

@@ -68,6 +68,16 @@ void vm_collect(struct vm *m, const vm_ref *pinned, int npinned)
 			memset(N(i), 0, sizeof(*N(i)));
 }
 
+void vm_remount(struct vm *m)
+{
+	int i;
+
+	/* The place of what only has a name of the SEE's is not on disk. */
+	for (i = VM_ROOT; i < VM_NODES; i++)
+		if (N(i)->host && !N(i)->changed)
+			N(i)->place_dir = N(i)->place_name = 0;
+}
+
 int vm_free_slots(const struct vm *m)
 {
 	int i, count = 0;

@@ -66,6 +66,8 @@ void vm_next(struct vm *m, vm_ref slot, uint32_t id);
 
 /* Forget objects that nothing leads to any more, but those in pinned[]. */
 void vm_collect(struct vm *m, const vm_ref *pinned, int npinned);
+/* The layer is mounted again. */
+void vm_remount(struct vm *m);
 int vm_free_slots(const struct vm *m);
 
 /* What a side shows. */
