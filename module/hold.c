@@ -22,6 +22,7 @@
 #include "inode.h"
 #include "lookup.h"
 #include "lower.h"
+#include "mark.h"
 #include "names.h"
 #include "quota.h"
 #include "tree.h"
@@ -235,6 +236,21 @@ int see_hold(struct dentry *dentry)
 	return err;
 }
 
+/*
+ * The SEE changes it: it is kept, and what leads to it, if the host removes it.  If the
+ * host did meanwhile, that was after the change.
+ */
+static void see_stay(struct inode *inode)
+{
+	/* a full barrier each time; see_host_event() has the other one */
+	while (inode && !test_and_set_bit(SEE_I_STAYS, &see_i(inode)->flags)) {
+		if (S_ISDIR(inode->i_mode) && see_gone(inode))
+			see_host_dropped(inode);
+		/* pairs with the release in see_note_place() */
+		inode = smp_load_acquire(&see_i(inode)->parent);
+	}
+}
+
 /* from now on the VFS inode is the authority: as the host has it now */
 static void see_freeze_attrs(struct inode *inode)
 {
@@ -269,6 +285,7 @@ int see_touch(struct dentry *dentry)
 		return err;
 	see_command_touch(inode);
 	see_freeze_attrs(inode);
+	see_stay(inode);
 	return 0;
 }
 
@@ -346,14 +363,16 @@ static int see_follow_one(struct inode *inode)
 }
 
 /*
- * Container and place of @inode, its ancestors first.  Depth is the host's
- * choice, hence no recursion.
+ * Container and place of @inode, its ancestors first, but for what has a name of the
+ * SEE's alone.  Depth is the host's choice, hence no recursion.
  */
 static int see_place(struct inode *inode)
 {
 	struct inode *p, *top;
 	int err;
 
+	if (see_test(inode, SEE_I_NOFOLLOW))
+		return see_box_one(inode);
 	do {
 		for (top = p = inode; p; p = see_i(p)->parent)
 			if (!see_boxed(p) || see_to_follow(p))
@@ -390,6 +409,7 @@ int see_dir_prepare(struct inode *dir)
 		see_pin(dir);
 		err = see_box_one(dir);
 	} else {
+		see_stay(dir);
 		err = see_place(dir);
 	}
 	return err ?: see_names_make(dir, GFP_KERNEL_ACCOUNT);
@@ -542,7 +562,8 @@ void see_come_back(struct inode *inode)
 	struct see_name *entry;
 	struct qstr name;
 
-	if (!test_bit(SEE_I_ATTRS, &si->flags) || !see_to_follow(inode))
+	if (!test_bit(S_ISDIR(inode->i_mode) ? SEE_I_STAYS : SEE_I_ATTRS, &si->flags) ||
+	    !see_to_follow(inode))
 		return;
 	name = (struct qstr)QSTR_INIT(si->name, strlen(si->name));
 	if (see_names_make(si->parent, GFP_NOWAIT))

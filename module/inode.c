@@ -74,6 +74,19 @@ bool see_gone(const struct inode *inode)
 	return !lower || !lower->i_nlink || IS_DEADDIR(lower);
 }
 
+/**
+ * see_stays - is there something of the SEE's to keep, if the host drops it?
+ * @inode: held host object.  Of a file that it only holds the SEE may be making a name
+ *	   just now; a directory has to be changed for it, or what was in it.
+ *
+ * Context: any.
+ */
+bool see_stays(const struct inode *inode)
+{
+	return !S_ISDIR(inode->i_mode) || see_test(inode, SEE_I_STAYS) ||
+	       see_test(inode, SEE_I_ATTRS) || atomic_read(&see_i(inode)->links);
+}
+
 /* where live attributes come from; NULL: the VFS inode is the authority */
 static struct inode *see_attr_source(const struct inode *inode)
 {

@@ -16,6 +16,7 @@ struct inode *see_ilookup(struct super_block *sb, struct inode *key);
 struct inode *see_ilookup_nowait(struct super_block *sb, struct inode *lower);
 bool see_gone(const struct inode *inode);
 void see_cut_loose(struct inode *inode);
+bool see_stays(const struct inode *inode);
 void see_cut(struct see_layer *layer, u64 ino, int delta);
 void see_placed(struct inode *inode, int delta);
 void see_copyattr(struct inode *inode);

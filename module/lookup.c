@@ -686,8 +686,13 @@ static struct dentry *see_out_of_place(struct inode *inode)
 		return ERR_PTR(err);
 	d = d_find_any_alias(inode);
 	lower = d ? see_lower(d) : NULL;
-	if (lower && !IS_ROOT(d) && !d_unhashed(lower) && !see_bind(d))
-		out = dget(lower);
+	if (lower && !IS_ROOT(d) && !d_unhashed(lower)) {
+		if (!see_bind(d))
+			out = dget(lower);
+		else
+			/* a name to be asked each time remains one */
+			see_still_host(d);
+	}
 	dput(d);
 	see_look_leave(inode->i_sb);
 	return out;

@@ -71,8 +71,13 @@ static void see_gone_worker(struct work_struct *work)
 	atomic_dec(&see_layer(sb)->keeping);
 }
 
-/* the host has no name any more for what the SEE holds */
-static void see_host_dropped(struct inode *inode)
+/**
+ * see_host_dropped - the host has no name any more for what the SEE keeps
+ * @inode: the object; nothing happens if it is known already
+ *
+ * Context: may be called under locks of the host; waits for nothing.
+ */
+void see_host_dropped(struct inode *inode)
 {
 	struct see_layer *layer = see_layer(inode->i_sb);
 	struct see_inode *si = see_i(inode);
@@ -132,7 +137,9 @@ static void see_host_event(struct super_block *sb, u32 mask, struct inode *lower
 	inode = see_ilookup_nowait(sb, lower);
 	if (!inode)
 		return;
-	if (see_test(inode, SEE_I_CHANGED))
+	/* pairs with see_stay(): either sees that the host removed it, or this that it stays */
+	smp_mb();
+	if (see_test(inode, SEE_I_CHANGED) && see_stays(inode))
 		see_host_dropped(inode);
 	else
 		see_forget(inode);
@@ -230,7 +237,8 @@ int see_complete_gone(struct super_block *sb)
 	/* without users, and the mark gone, nobody else changes the list */
 	list_for_each_entry(si, &layer->changed, changed) {
 		if (test_bit(SEE_I_BORN, &si->flags) || !si->lower ||
-		    !see_gone(&si->vfs_inode) || !see_guard(SEE_GUARD_COMPLETE))
+		    !see_gone(&si->vfs_inode) || !see_stays(&si->vfs_inode) ||
+		    !see_guard(SEE_GUARD_COMPLETE))
 			continue;
 		err = see_keep(&si->vfs_inode);
 		if (!ret)

@@ -83,7 +83,7 @@ static int see_side_init(struct see_side *side, struct inode *dir,
 	side->inode = d_inode(dentry);
 	if (!see_born(dir)) {
 		/* the host took the directory away, and nothing of ours is in it */
-		if (see_gone(dir) && !see_test(dir, SEE_I_CHANGED))
+		if (see_gone(dir) && !see_stays(dir))
 			return -ENOENT;
 		err = see_hold(dentry->d_parent);
 		if (err)

@@ -122,8 +122,8 @@ static void see_rebind_born(struct inode *inode)
 #define SEE_I_PRIVATE	(BIT(SEE_I_CHANGED) | BIT(SEE_I_GONE) | BIT(SEE_I_KEPT) | \
 			 BIT(SEE_I_ATTRS) | BIT(SEE_I_ATTRDIRTY) | \
 			 BIT(SEE_I_PLACED) | BIT(SEE_I_FOLLOWED) | BIT(SEE_I_KEEPS) | \
-			 BIT(SEE_I_NOFOLLOW) | BIT(SEE_I_LOCK_POSIX) | \
-			 BIT(SEE_I_LOCK_FLOCK))
+			 BIT(SEE_I_NOFOLLOW) | BIT(SEE_I_STAYS) | \
+			 BIT(SEE_I_LOCK_POSIX) | BIT(SEE_I_LOCK_FLOCK))
 
 /* what was changed is the host's own again, and the host's is changed */
 static void see_rebind_host(struct inode *inode)

@@ -193,6 +193,7 @@ enum {
 	SEE_I_FOLLOWED,		/* the parent's container says where it was */
 	SEE_I_KEEPS,		/* and nothing covers that name */
 	SEE_I_NOFOLLOW,		/* and it shall not say so */
+	SEE_I_STAYS,		/* the SEE changed it, or something that was in it */
 	SEE_I_LOCK_POSIX,	/* the SEE took a write lock by fcntl(2) */
 	SEE_I_LOCK_FLOCK,	/* the same by flock(2) */
 	SEE_I_NAMELESS,		/* when the last commit began: no name in the SEE */

@@ -514,7 +514,8 @@ static int see_load_target(struct see_load *load, struct dentry *mark,
 	     name->target == d_inode(load->sb->s_root)))
 		err = -EUCLEAN;
 	else if (which == SEE_SUB_FOLLOW)
-		set_bit(SEE_I_FOLLOWED, &see_i(name->target)->flags);
+		set_mask_bits(&see_i(name->target)->flags, 0,
+			      BIT(SEE_I_FOLLOWED) | BIT(SEE_I_STAYS));
 	else
 		see_placed(name->target, 1);
 	return err;

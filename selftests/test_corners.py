@@ -526,6 +526,43 @@ def linked_once_and_changed_after_a_remount(s, change, how):
 
 
 @test(layer=True)
+def directory_at_the_place_of_a_changed_file(s):
+    "is worked in until the host drops the file, which then has its name"
+    s.see.chmod('file', 0o640)
+    s.remount()
+    s.host.rename('file', 'dir/sub', EXCHANGE)
+    for _ in range(2):
+        s.see.lists('file', {'c'})
+        s.see.holds('file/c', 'dir/sub/c\n')
+    s.host.unlink('dir/sub')
+    for _ in s.stages():
+        s.see.holds('file', 'file\n')
+        eq(s.see.mode('file'), 0o640, 'mode')
+
+
+@test(layer=True, over=('rename', 'rename-into', 'link'))
+def host_removes_what_the_see_did_not_change(s, what):
+    "since that failed: it is not kept"
+    s.see.mkdir('full')
+    s.see.write('full/x', 'x\n')
+    if what == 'rename':
+        raises(errno.ENOTEMPTY, s.see.rename, 'dir/sub', 'full')
+    elif what == 'rename-into':
+        raises(errno.ENOTEMPTY, s.see.rename, 'full', 'dir/sub')
+    else:
+        # the object, not what it is in
+        s.see.link('dir/sub/c', 'mine')
+    s.host.unlink('dir/sub/c')
+    s.host.rmdir('dir/sub')
+    for stage in s.stages():
+        s.see.absent('dir/sub')
+        if s.counts_directories():
+            eq(s.see.stat('dir').st_nlink, 2, f'links {stage}')
+        if what == 'link':
+            s.see.holds('mine', 'dir/sub/c\n')
+
+
+@test(layer=True)
 def host_removes_the_directory_and_then_what_was_in_it(s):
     "which the SEE had changed, and looked for in vain meanwhile"
     s.see.chmod('dir/sub/c', 0o640)
