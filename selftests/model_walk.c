@@ -48,6 +48,7 @@
 #define STREAMS		3	/* listings that are under way */
 #define LOG		2000	/* operations to remember */
 #define BATCH		4	/* operations of a side in a phase, at most */
+#define BATCHES		20	/* to be tried, until the rules leave nothing open */
 #define ORDERS		495	/* of them, if half of them come in two parts: 12 over 4 */
 #define BIT(n)		(1u << (n))
 
@@ -1152,7 +1153,8 @@ static int expect_there(struct vm *lost, enum vm_side side, const struct op *op)
 				return VM_OPEN;
 			continue;
 		}
-		if (side == VM_SEE && !vm_removed(&m, dir))
+		/* The host has it where the SEE sees something else, or nothing. */
+		if (!vm_nameless(&m, dir))
 			return VM_OPEN;
 		return ENOENT;
 	}
@@ -1348,22 +1350,25 @@ static void note_errors(const char *what, const int *host, int nhost, const int 
 	note("  %s: host%s", what, text);
 }
 
-static void phase(void)
+static void close_batches(const struct batch *batch)
 {
-	static struct batch batch[2];
-	static struct tree t;
-	static struct vm none;
+	int side, i;
+
+	for (side = VM_HOST; side <= VM_SEE; side++)
+		for (i = 0; i < batch[side].nfds; i++)
+			close(batch[side].fds[i]);
+}
+
+/* Operations of both sides, and where they may lead.  False if that is open. */
+static bool plan(struct batch *batch)
+{
+	static const struct vm none;
 	static struct outcome start;
-	static struct candidate before;
-	int side, i, j, left = 0, slot = VM_ROOT;
+	int side, i, slot = VM_ROOT;
+	struct vm before = m;
 	bool known_ahead;
 
-	if (ncandidates > 1)
-		return;
-	close_streams();
-	store(0);
-	before = candidates[0];
-	memset(batch, 0, sizeof(batch));
+	memset(batch, 0, 2 * sizeof(*batch));
 	batch[VM_SEE].side = VM_SEE;
 	for (side = VM_HOST; side <= VM_SEE; side++)
 		for (i = 0; i < BATCH; i++) {
@@ -1378,9 +1383,28 @@ static void phase(void)
 	start.m = m;
 	noutcomes = 0;
 	known_ahead = enumerate(batch, 0, 0, 0, &none, &start);
-	m = before.m;
+	m = before;
 	if (!known_ahead)
-		goto out;
+		close_batches(batch);
+	return known_ahead;
+}
+
+static void phase(void)
+{
+	static struct batch batch[2];
+	static struct candidate before;
+	static struct tree t;
+	int side, i, j, left = 0;
+
+	if (ncandidates > 1)
+		return;
+	close_streams();
+	store(0);
+	before = candidates[0];
+	for (i = 0; i < BATCHES && !plan(batch); i++)
+		;
+	if (i == BATCHES)
+		return;
 	phases++;
 	note("%llu a phase, with %d outcomes", step, noutcomes);
 	for (side = VM_HOST; side <= VM_SEE; side++) {
@@ -1415,10 +1439,7 @@ static void phase(void)
 	load(0);
 	compare(VM_HOST);
 	done += batch[VM_HOST].count + batch[VM_SEE].count;
-out:
-	for (side = VM_HOST; side <= VM_SEE; side++)
-		for (i = 0; i < batch[side].nfds; i++)
-			close(batch[side].fds[i]);
+	close_batches(batch);
 }
 
 /* ---- the walk ---- */

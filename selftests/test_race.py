@@ -4,6 +4,7 @@
 that nobody could have seen natively, and the right tree when all is quiet."""
 import random
 
+from model import walk
 from see_test import *
 
 E = errno
@@ -378,6 +379,14 @@ def sees_own_processes_race(s):
     for stage in s.stages():
         same_tree(s.see.fingerprint(('type', 'ino', 'nlink', 'names'), 'd'),
                   want, stage)
+
+
+# ---- against the model ---------------------------------------------------------
+
+@test(over=(('ext4', 1500), ('xfs', 500), ('btrfs', 500), ('tmpfs', 500)))
+def both_at_once(s, fstype, steps):
+    "a few operations of each side at the same time, then others one after the other"
+    walk(fstype, 3, scaled(steps), 50)
 
 
 main()

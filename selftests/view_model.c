@@ -209,17 +209,9 @@ bool vm_reached(const struct vm *m, enum vm_side side, vm_ref dir)
 	return below(m, side, VM_ROOT, dir);
 }
 
-bool vm_removed(const struct vm *m, vm_ref dir)
+bool vm_nameless(const struct vm *m, vm_ref dir)
 {
-	int d, i;
-
-	if (N(dir)->given)
-		return false;
-	for (d = VM_ROOT; d < VM_NODES; d++)
-		for (i = 0; N(d)->id && N(d)->host && i < VM_NAMES; i++)
-			if (N(d)->names[i] == dir)
-				return N(d)->over & BIT(i);
-	return true;
+	return !N(dir)->given && !N(dir)->nhost;
 }
 
 /* ---- how the SEE begins a change ---- */

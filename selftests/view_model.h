@@ -83,8 +83,8 @@ void vm_links(const struct vm *m, enum vm_side side, uint32_t links[VM_NODES]);
 bool vm_tangled(const struct vm *m);
 /* Does a side show a directory? */
 bool vm_reached(const struct vm *m, enum vm_side side, vm_ref dir);
-/* Was one that the SEE does not show removed, by a side, or is it behind what was? */
-bool vm_removed(const struct vm *m, vm_ref dir);
+/* Has it no name on the host, and none that the SEE gave? */
+bool vm_nameless(const struct vm *m, vm_ref dir);
 
 int vm_make(struct vm *m, enum vm_side side, vm_ref dir, int name, enum vm_kind kind,
 	    uint32_t data);
