@@ -72,10 +72,12 @@ static bool see_held(const struct inode *inode)
 {
 	const struct see_inode *si = see_i(inode);
 
-	/* pair with the release in see_note_place(), and with see_hold_one() */
-	return see_test_acquire(SEE_I_CHANGED, &si->flags) &&
-	       (smp_load_acquire(&si->parent) || see_test(inode, SEE_I_FOLLOWED) ||
-		inode == d_inode(inode->i_sb->s_root) || see_gone(inode));
+	/* pairs with see_hold_one() */
+	if (!see_test_acquire(SEE_I_CHANGED, &si->flags))
+		return false;
+	/* pairs with the release in see_note_place() */
+	return smp_load_acquire(&si->parent) || see_test(inode, SEE_I_FOLLOWED) ||
+	       inode == d_inode(inode->i_sb->s_root) || see_gone(inode);
 }
 
 /* where it would stay, once; under i_lock.  Takes over *name. */
