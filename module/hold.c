@@ -77,6 +77,7 @@ static bool see_held(const struct inode *inode)
 		return false;
 	/* pairs with the release in see_note_place() */
 	return smp_load_acquire(&si->parent) || see_test(inode, SEE_I_FOLLOWED) ||
+	       see_test(inode, SEE_I_NOFOLLOW) ||
 	       inode == d_inode(inode->i_sb->s_root) || see_gone(inode);
 }
 
