@@ -132,17 +132,24 @@ static struct dentry *see_side_lookup(struct see_side *side)
 			      see_i(side->dir)->lower);
 }
 
+static void see_side_drop(struct see_side *side)
+{
+	/* there may be no directory yet, either */
+	if (!side->lower)
+		return;
+	xa_release(&see_layer(side->dir->i_sb)->cuts, d_inode(side->lower)->i_ino);
+	dput(side->lower);
+	side->lower = NULL;
+}
+
 /* take it, or nothing, as side->lower; see_names_cover() must not need memory */
 static int see_side_lower(struct see_side *side, struct dentry *d)
 {
-	struct xarray *cuts = &see_layer(side->dir->i_sb)->cuts;
-
-	if (side->lower)
-		xa_release(cuts, d_inode(side->lower)->i_ino);
-	dput(side->lower);
+	see_side_drop(side);
 	side->lower = d;
 	return !d || d_is_dir(d) ? 0 :
-		xa_reserve(cuts, d_inode(d)->i_ino, GFP_KERNEL_ACCOUNT);
+		xa_reserve(&see_layer(side->dir->i_sb)->cuts, d_inode(d)->i_ino,
+			   GFP_KERNEL_ACCOUNT);
 }
 
 /* the part of it that needs the private tree; between see_begin()/see_end() */
@@ -185,7 +192,7 @@ static void see_side_end(struct see_side *side)
 {
 	if (!IS_ERR_OR_NULL(side->entry))
 		kfree(side->entry);
-	see_side_lower(side, NULL);
+	see_side_drop(side);
 	/* an operation that failed may have made containers and tombstones */
 	if (side->inode)
 		see_quota_settle(side->inode);
