@@ -9,10 +9,12 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "seectl.h"
@@ -186,25 +188,42 @@ static int prepare(struct see *see, pid_t pid, enum net net, int *connection)
 	return net == NET_USER ? net_start(pid, connection) : 0;
 }
 
-/* process id of the command: the child of the first process in the SEE */
-static pid_t child_of(pid_t pid)
-{
-	_cleanup_free_ char *text = NULL;
-	char path[64];
+/* What inside.c says, just before it becomes the command. */
+struct start {
+	int from;		/* the socket that it comes by */
+	int command;		/* pidfd, -1: not started, or gone already */
+	bool ran;
+};
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
-	if (read_file(-1, path, 4096, &text, NULL))
-		return 0;
-	return atoi(text);
+/* if it has said so by now: the kernel tells who it is, by our numbers */
+static void note_start(struct start *s)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct ucred))];
+	char c;
+	struct iovec iov = { .iov_base = &c, .iov_len = 1 };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *head;
+	struct ucred ucred;
+
+	if (s->ran || recvmsg(s->from, &message, MSG_DONTWAIT) != 1)
+		return;
+	s->ran = true;
+	head = CMSG_FIRSTHDR(&message);
+	if (!head || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_CREDENTIALS)
+		return;
+	memcpy(&ucred, CMSG_DATA(head), sizeof(ucred));
+	s->command = pidfd_open(ucred.pid, 0);
 }
 
-static void forward(pid_t bwrap, int signal)
+static void forward(pid_t bwrap, struct start *s, int signal)
 {
-	pid_t init = child_of(bwrap), command = init > 0 ? child_of(init) : 0;
-
-	if (command > 0)
-		kill(command, signal);
-	else if (signal != SIGUSR1 && signal != SIGUSR2)
+	note_start(s);
+	if (s->command >= 0)
+		(void)pidfd_send_signal(s->command, signal, NULL, 0);
+	else if (!s->ran && signal != SIGUSR1 && signal != SIGUSR2)
 		/* too early for that */
 		kill(bwrap, SIGKILL);
 }
@@ -213,8 +232,10 @@ static void forward(pid_t bwrap, int signal)
  * What the terminal sends goes to the command as well, by itself; what is sent
  * to us alone is handed on.
  */
-static int wait_for(pid_t pid, int signals)
+static int wait_for(pid_t pid, int signals, struct start *s)
 {
+	struct pollfd p[] = { { .fd = signals, .events = POLLIN },
+			      { .fd = s->from, .events = POLLIN } };
 	struct signalfd_siginfo info;
 	int status;
 
@@ -226,10 +247,16 @@ static int wait_for(pid_t pid, int signals)
 		if (got < 0 && errno != EINTR)
 			return EXIT_SEECTL << 8;
 		/* ends with SIGCHLD */
-		if (read(signals, &info, sizeof(info)) != sizeof(info))
+		if (poll(p, 2, -1) < 0)
+			continue;
+		if (p[1].revents) {
+			note_start(s);
+			p[1].fd = -1;
+		}
+		if (!p[0].revents || read(signals, &info, sizeof(info)) != sizeof(info))
 			continue;
 		if (info.ssi_signo != SIGCHLD && info.ssi_code <= 0)
-			forward(pid, (int)info.ssi_signo);
+			forward(pid, s, (int)info.ssi_signo);
 	}
 }
 
@@ -292,6 +319,7 @@ static void end_space(int info)
 static int execute(struct see *see, const struct options *o, bool policy, bool *ran)
 {
 	_cleanup_close_ int filter = confine_filter(), signals = -1, connection = -1;
+	struct start s = { .command = -1 };
 	int down[2] = { -1, -1 }, up[2] = { -1, -1 }, started[2] = { -1, -1 }, info[2] = { -1, -1 };
 	pid_t pid, foreground = isatty(0) ? tcgetpgrp(0) : -1;
 	_cleanup_free_ char *cwd = getcwd(NULL, 0);
@@ -300,7 +328,7 @@ static int execute(struct see *see, const struct options *o, bool policy, bool *
 		.ignored = ignored_signals(), .cwd = cwd,
 	};
 	sigset_t set, old;
-	int err = 0, status;
+	int err = 0, on = 1, status;
 
 	*ran = false;
 	if (filter < 0)
@@ -308,8 +336,11 @@ static int execute(struct see *see, const struct options *o, bool policy, bool *
 	if (!cwd || cwd[0] != '/')
 		return complain("the working directory: %s", strerror(cwd ? ENOENT : errno));
 	if (pipe2(down, O_CLOEXEC) < 0 || pipe2(up, O_CLOEXEC) < 0 ||
-	    pipe2(started, O_CLOEXEC) < 0 || pipe2(info, O_CLOEXEC) < 0)
-		return complain("pipes: %s", strerror(errno));
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, started) < 0 ||
+	    setsockopt(started[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 ||
+	    pipe2(info, O_CLOEXEC) < 0)
+		return complain("pipes and sockets: %s", strerror(errno));
+	s.from = started[0];
 	stage.started = started[1];
 	stage.info = info[1];
 	/* what bubblewrap leaves behind comes to us: see end_space() */
@@ -343,12 +374,14 @@ static int execute(struct see *see, const struct options *o, bool policy, bool *
 	if (!err)
 		tell(down[1]);
 	close_fd(&down[1]);
-	status = wait_for(pid, signals);
+	status = wait_for(pid, signals, &s);
 	close_fd(&connection);
 	take_terminal(foreground);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	end_space(info[0]);
-	*ran = hear(started[0]);
+	note_start(&s);
+	*ran = s.ran;
+	close_fd(&s.command);
 	close_fd(&started[0]);
 	close_fd(&up[0]);
 	close_fd(&info[0]);

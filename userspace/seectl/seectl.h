@@ -311,7 +311,7 @@ int net_start(pid_t pid, int *net);
  * struct stage - what the child needs to become the command
  * @see: with a mount of each layer
  * @filter: descriptor of the system call filter
- * @started: write end of a pipe, written to when the command starts
+ * @started: one end of a pair of sockets, written to by what becomes the command
  * @info: write end of a pipe, in which bubblewrap says what it started
  * @policy: is there something to put policy-rc.d over?
  * @ignored: signals that the caller ignores, by bits
