@@ -3,9 +3,7 @@
 """Random operations of host and SEE, each followed by a comparison of all that the
 SEE shows with what an executable model of the rules says: model_walk.c, view_model.c.
 
-A failure names its seed and the step at which its tree began, and prints the last
-operations; SEE_SEED=SEED:STEP runs that one alone.
-SEE_SCALE=100 makes it 10^6 steps on ext4.
+SEE_SCALE=100 makes it 10^6 steps on ext4; model.py says how to repeat a failure.
 """
 from model import walk
 from see_test import *
