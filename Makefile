@@ -27,8 +27,9 @@ check-all:
 	@scripts/check --all
 
 # The selftests in C, for the guest. Static, so that any guest will do.
+MODEL := $(addprefix selftests/,view_model.c model_show.c model_op.c model_phase.c)
 SELFTESTS := $(patsubst selftests/%.c,build/selftests/%,\
-	$(filter-out selftests/view_model.c,$(wildcard selftests/*.c)))
+	$(filter-out $(MODEL),$(wildcard selftests/*.c)))
 
 selftests: $(SELFTESTS)
 
@@ -36,7 +37,7 @@ build/selftests/%: selftests/%.c $(wildcard selftests/*.h uapi/linux/*.h)
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -Iuapi -static -pthread -o $@ $(filter %.c,$^)
 
-build/selftests/model_walk: selftests/view_model.c
+build/selftests/model_walk: $(MODEL)
 
 clean:
 	rm -rf build
