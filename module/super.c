@@ -415,6 +415,17 @@ out:
 	return err;
 }
 
+/*
+ * Will a handle lead to the same object after an eviction?  FAT makes numbers up, FUSE
+ * forgets what its server was not told to keep, and a layer wants proof of a name in
+ * memory.  What was recorded under such a handle would be taken for dropped by the host.
+ */
+static bool see_handles_last(const struct super_block *sb)
+{
+	return sb->s_magic != MSDOS_SUPER_MAGIC && sb->s_magic != FUSE_SUPER_MAGIC &&
+	       sb->s_magic != SEE_SUPER_MAGIC;
+}
+
 static int see_check_params(struct fs_context *fc, struct see_params *params)
 {
 	struct dentry *lower = params->lower.dentry, *priv = params->priv.dentry;
@@ -441,6 +452,8 @@ static int see_check_params(struct fs_context *fc, struct see_params *params)
 		return invalfc(fc, "the file system of lower= or private= can fold case");
 	if (!see_can_decode(lower->d_sb) || !see_can_decode(priv->d_sb))
 		return invalfc(fc, "the file system of lower= or private= has no file handles");
+	if (!see_handles_last(lower->d_sb) || !see_handles_last(priv->d_sb))
+		return invalfc(fc, "the file handles of lower= or private= do not last (FAT, FUSE, seefs)");
 	return 0;
 }
 

@@ -672,6 +672,17 @@ def populate(t):
                      follow_symlinks=False)
 
 
+def fat_image(path):
+    """An empty FAT12 of 512 KiB: boot record, two FATs of three sectors, 16 names."""
+    boot = struct.pack('<3s8sHBHBHHBHHHII', b'\xeb\x3c\x90', b'alcatraz', 512, 1, 1, 2, 16,
+                       1024, 0xf8, 3, 32, 2, 0, 0)
+    boot += struct.pack('<BBBI11s8s', 0x80, 0, 0x29, 1, b'NO NAME    ', b'FAT12   ')
+    fat = b'\xf8\xff\xff'.ljust(3 * 512, b'\0')
+    with open(path, 'wb') as f:
+        f.write(boot.ljust(510, b'\0') + b'\x55\xaa' + 2 * fat)
+        f.truncate(1024 * 512)
+
+
 class Scratch:
     """A file system for one test file: DIR/fs, and DIR/quiet for the host.
 
@@ -690,12 +701,15 @@ class Scratch:
         if fstype == 'tmpfs':
             mount('none', self.fs, 'tmpfs', MS_STRICTATIME)
         else:
-            with open(self.image, 'wb') as f:
-                f.truncate(size)
-            options = {'ext4': ['-q', '-b4096'], 'xfs': ['-q'],
-                       'btrfs': ['-q']}[fstype]
-            subprocess.run([f'mkfs.{fstype}', *options, self.image],
-                           check=True, stdout=subprocess.DEVNULL)
+            if fstype == 'vfat':
+                fat_image(self.image)
+            else:
+                with open(self.image, 'wb') as f:
+                    f.truncate(size)
+                options = {'ext4': ['-q', '-b4096'], 'xfs': ['-q'],
+                           'btrfs': ['-q']}[fstype]
+                subprocess.run([f'mkfs.{fstype}', *options, self.image],
+                               check=True, stdout=subprocess.DEVNULL)
             subprocess.run(['mount', '-o', 'loop,strictatime', self.image,
                             self.fs], check=True)
         mount('none', self.fs, None, MS_PRIVATE)

@@ -50,6 +50,29 @@ def exit_status(h):
 
 
 @test()
+def mounts_that_cannot_be_covered(h):
+    "FAT, as /boot/efi is: left out, and said; what is written goes beneath; not for --over"
+    subprocess.run(['modprobe', '-q', 'vfat'])
+    where = h.path('efi')
+    fat_image(h.path('image'))
+    h.tree.mkdir('efi')
+    subprocess.run(['mount', '-o', 'loop', h.path('image'), where], check=True)
+    try:
+        Tree(where).write('boot', 'host\n')
+        before = fingerprint(where)
+        done = seectl('run', 'x', '--keep', '--', 'sh', '-ec', f'ls {where}; echo x >{where}/new')
+        eq(done.out, '', 'what shows')
+        ok(f'{where} (vfat): no lasting file handles' in done.err, f'not said: {done}')
+        eq({p: c['change'] for p, c in changes('x').items()}, {f'{where}/new': 'made'}, 'changes')
+        seectl('abort', 'x')
+        done = seectl('run', 'x', '--over', where, '--', 'true', status=125)
+        ok('no lasting file handles' in done.err, f'not said: {done}')
+        same_tree(fingerprint(where), before, 'the file system')
+    finally:
+        umount(where)
+
+
+@test()
 def environment(h):
     "environment, working directory, arguments, standard input, umask, groups"
     script = 'pwd; echo "$A|$1|$2"; cat; umask; id -u; hostname; tty || true'

@@ -11,6 +11,8 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 
 #include "seectl.h"
 
@@ -60,11 +62,16 @@ static const char *fresh_place(const char *path)
 	return NULL;
 }
 
+/* are there file handles, which lead to the same object for ever? seefs refuses others */
 static bool has_handles(int fd)
 {
 	struct file_handle none = { .handle_bytes = 0 };
+	struct statfs fs;
 	int mnt;
 
+	if (fstatfs(fd, &fs) < 0 || fs.f_type == MSDOS_SUPER_MAGIC ||
+	    fs.f_type == FUSE_SUPER_MAGIC)
+		return false;
 	return name_to_handle_at(fd, "", &none, &mnt, AT_EMPTY_PATH) < 0 && errno == EOVERFLOW;
 }
 
@@ -116,7 +123,7 @@ static int add_mount(struct cover *c, const struct mount_entry *m, char *const *
 			remark("left out of the SEE, which has the directory beneath:");
 		*left_out = true;
 		remark("  %s (%s): %s", quote(m->target), quote(m->fstype),
-		       fd < 0 ? strerror(-fd) : "no file handles");
+		       fd < 0 ? strerror(-fd) : "no lasting file handles");
 		return 0;
 	}
 	if (!mount_is_readonly(m))
@@ -139,7 +146,7 @@ static int add_over(struct cover *c, const char *path)
 	if (fd < 0)
 		return complain("--over %s: %s", quote(path), strerror(-fd));
 	if (!has_handles(fd))
-		return complain("--over %s: its file system has no file handles and cannot be covered",
+		return complain("--over %s: its file system has no lasting file handles and cannot be covered",
 				quote(path));
 	err = add_place(c, path, &fd, SEE_LAYER_WRITE);
 	return err;
@@ -199,7 +206,7 @@ static int collect(struct cover *c, char *const *over, size_t nover)
 		return err;
 	qsort(c->place, c->n, sizeof(c->place[0]), by_path);
 	if (!c->n || strcmp(c->place[0].path, "/"))
-		return complain("the root file system cannot be covered: it has no file handles, or is not what / is here");
+		return complain("the root file system cannot be covered: it has no lasting file handles, or is not what / is here");
 	return 0;
 }
 
