@@ -446,12 +446,14 @@ static int see_env_release(struct inode *inode, struct file *file)
  * @func: gets a copy of the struct, which is copied back; returns 0, a
  *	  descriptor or a negative errno
  * @nr: _IOC_NR
- * @size: of the struct
+ * @first: bytes of the struct in the first version of the ABI, the least there is
+ * @size: of the struct; what a program does not have of it is 0
  * @server: for the attached daemon only
  */
 struct see_ioctl {
 	int (*func)(struct file *file, void *arg);
 	u8 nr;
+	u16 first;
 	u16 size;
 	bool server;
 };
@@ -480,8 +482,7 @@ static long see_ioctl(struct file *file, unsigned int cmd, unsigned long arg,
 		return -EPERM;
 	if (_IOC_DIR(cmd) != (io->size ? _IOC_READ | _IOC_WRITE : _IOC_NONE))
 		return -ENOTTY;
-	/* the first version of each struct is the shortest there is */
-	if (size < io->size)
+	if (size < io->first)
 		return -EINVAL;
 	if (io->size) {
 		copy = kzalloc(io->size, GFP_KERNEL_ACCOUNT);
@@ -492,21 +493,22 @@ static long see_ioctl(struct file *file, unsigned int cmd, unsigned long arg,
 	if (!ret)
 		ret = io->func(file, copy);
 	/* also on failure, for the message; a descriptor must not be lost */
-	if (copy && ret != -EFAULT && copy_to_user(user, copy, io->size) && ret <= 0)
+	if (copy && ret != -EFAULT && copy_to_user(user, copy, min_t(size_t, size, io->size)) &&
+	    ret <= 0)
 		ret = ret ?: -EFAULT;
 	kfree(copy);
 	return ret;
 }
 
 static const struct see_ioctl see_env_ioctls[] = {
-	{ see_env_status, _IOC_NR(SEE_IOC_STATUS), sizeof(struct see_status) },
-	{ see_env_layers, _IOC_NR(SEE_IOC_LAYERS), sizeof(struct see_batch) },
-	{ see_env_changes, _IOC_NR(SEE_IOC_CHANGES), sizeof(struct see_batch) },
-	{ see_env_mount, _IOC_NR(SEE_IOC_MOUNT), sizeof(struct see_mount) },
-	{ see_env_join, _IOC_NR(SEE_IOC_JOIN), sizeof(struct see_join) },
-	{ see_env_abort, _IOC_NR(SEE_IOC_ABORT), sizeof(struct see_simple) },
-	{ see_env_commit, _IOC_NR(SEE_IOC_COMMIT), sizeof(struct see_commit) },
-	{ see_env_revert, _IOC_NR(SEE_IOC_REVERT), sizeof(struct see_revert) },
+	{ see_env_status, _IOC_NR(SEE_IOC_STATUS), 128, sizeof(struct see_status) },
+	{ see_env_layers, _IOC_NR(SEE_IOC_LAYERS), 24, sizeof(struct see_batch) },
+	{ see_env_changes, _IOC_NR(SEE_IOC_CHANGES), 24, sizeof(struct see_batch) },
+	{ see_env_mount, _IOC_NR(SEE_IOC_MOUNT), 264, sizeof(struct see_mount) },
+	{ see_env_join, _IOC_NR(SEE_IOC_JOIN), 264, sizeof(struct see_join) },
+	{ see_env_abort, _IOC_NR(SEE_IOC_ABORT), 264, sizeof(struct see_simple) },
+	{ see_env_commit, _IOC_NR(SEE_IOC_COMMIT), 288, sizeof(struct see_commit) },
+	{ see_env_revert, _IOC_NR(SEE_IOC_REVERT), 272, sizeof(struct see_revert) },
 };
 
 static long see_env_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -867,24 +869,24 @@ static int see_dev_forget(struct file *file, void *arg)
 }
 
 static const struct see_ioctl see_dev_ioctls[] = {
-	{ see_dev_abi, _IOC_NR(SEE_IOC_ABI), sizeof(struct see_abi) },
-	{ see_dev_list, _IOC_NR(SEE_IOC_LIST), sizeof(struct see_batch) },
-	{ see_dev_create, _IOC_NR(SEE_IOC_CREATE), sizeof(struct see_create) },
-	{ see_dev_open_see, _IOC_NR(SEE_IOC_OPEN), sizeof(struct see_open) },
-	{ see_dev_attach, _IOC_NR(SEE_IOC_ATTACH), 0 },
-	{ see_dev_reply, _IOC_NR(SEE_IOC_REPLY), sizeof(struct see_reply), true },
+	{ see_dev_abi, _IOC_NR(SEE_IOC_ABI), 8, sizeof(struct see_abi) },
+	{ see_dev_list, _IOC_NR(SEE_IOC_LIST), 24, sizeof(struct see_batch) },
+	{ see_dev_create, _IOC_NR(SEE_IOC_CREATE), 344, sizeof(struct see_create) },
+	{ see_dev_open_see, _IOC_NR(SEE_IOC_OPEN), 336, sizeof(struct see_open) },
+	{ see_dev_attach, _IOC_NR(SEE_IOC_ATTACH), 0, 0 },
+	{ see_dev_reply, _IOC_NR(SEE_IOC_REPLY), 280, sizeof(struct see_reply), true },
 	{ see_dev_register, _IOC_NR(SEE_IOC_REGISTER),
-	  sizeof(struct see_register), true },
-	{ see_dev_adopt, _IOC_NR(SEE_IOC_ADOPT), sizeof(struct see_adopt), true },
-	{ see_dev_forget, _IOC_NR(SEE_IOC_FORGET), sizeof(struct see_forget), true },
+	  88, sizeof(struct see_register), true },
+	{ see_dev_adopt, _IOC_NR(SEE_IOC_ADOPT), 32, sizeof(struct see_adopt), true },
+	{ see_dev_forget, _IOC_NR(SEE_IOC_FORGET), 16, sizeof(struct see_forget), true },
 	{ see_dev_commit_start, _IOC_NR(SEE_IOC_COMMIT_START),
-	  sizeof(struct see_commit_start), true },
+	  48, sizeof(struct see_commit_start), true },
 	{ see_dev_commit_plan, _IOC_NR(SEE_IOC_COMMIT_PLAN),
-	  sizeof(struct see_commit_plan), true },
+	  32, sizeof(struct see_commit_plan), true },
 	{ see_dev_commit_step, _IOC_NR(SEE_IOC_COMMIT_STEP),
-	  sizeof(struct see_commit_step), true },
+	  24, sizeof(struct see_commit_step), true },
 	{ see_dev_commit_end, _IOC_NR(SEE_IOC_COMMIT_END),
-	  sizeof(struct see_commit_end), true },
+	  32, sizeof(struct see_commit_end), true },
 };
 
 static long see_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -31,6 +31,9 @@
 /* and of one user without CAP_SYS_ADMIN */
 #define SEE_QUEUE_USER	64
 
+/* bytes of struct see_request in the first version of the ABI */
+#define SEE_REQUEST_FIRST	632
+
 enum { SEE_REQ_WAITING, SEE_REQ_READ, SEE_REQ_DONE };
 
 static DEFINE_MUTEX(see_queue_lock);
@@ -311,7 +314,7 @@ static int see_pass_files(struct see_req *req, struct see_request *wire)
 /**
  * see_server_read - the next request
  * @file: the server's descriptor
- * @buf: for a struct see_request
+ * @buf: for a struct see_request, of which an older daemon has less
  * @len: of @buf
  */
 ssize_t see_server_read(struct file *file, char __user *buf, size_t len)
@@ -321,8 +324,9 @@ ssize_t see_server_read(struct file *file, char __user *buf, size_t len)
 	unsigned int i;
 	ssize_t ret;
 
-	if (len < sizeof(*wire))
+	if (len < SEE_REQUEST_FIRST)
 		return -EINVAL;
+	len = min(len, sizeof(*wire));
 	wire = kmalloc(sizeof(*wire), GFP_KERNEL);
 	if (!wire)
 		return -ENOMEM;
@@ -361,7 +365,7 @@ ssize_t see_server_read(struct file *file, char __user *buf, size_t len)
 	for (i = 0; i < SEE_LAYERS_MAX; i++)
 		wire->fd[i] = -1;
 	ret = see_pass_files(req, wire);
-	if (!ret && copy_to_user(buf, wire, sizeof(*wire))) {
+	if (!ret && copy_to_user(buf, wire, len)) {
 		for (i = 0; i < wire->nfds; i++)
 			close_fd(wire->fd[i]);
 		ret = -EFAULT;
@@ -385,7 +389,7 @@ ssize_t see_server_read(struct file *file, char __user *buf, size_t len)
 		}
 		mutex_unlock(&see_queue_lock);
 	} else {
-		ret = sizeof(*wire);
+		ret = len;
 	}
 	see_req_put(req);
 out:

@@ -300,9 +300,14 @@ static int see_load_object(struct see_load *load, struct see_entry *entry)
 		err = -EUCLEAN;
 	if (err)
 		goto out_box;
+	load->why = "its record has features that this module does not know";
+	err = rec.incompat ? -EOPNOTSUPP : 0;
+	if (err)
+		goto out_box;
+	load->why = "its record is damaged";
 	mode = le32_to_cpu(rec.mode);
 	err = -EUCLEAN;
-	if (rec.incompat || le32_to_cpu(rec.mode) != mode ||
+	if (le32_to_cpu(rec.mode) != mode ||
 	    fs_umode_to_ftype(mode) == FT_UNKNOWN ||
 	    !uid_valid(make_kuid(&init_user_ns, le32_to_cpu(rec.uid))) ||
 	    !gid_valid(make_kgid(&init_user_ns, le32_to_cpu(rec.gid))))

@@ -938,7 +938,7 @@ def run(*command, cwd=None, status=0, **kwargs):
 def need(*programs):
     for program in programs:
         if not shutil.which(program):
-            raise Skip(f'no {program} here')
+            fail(f'no {program} here')
 
 
 # ---- cases -----------------------------------------------------------------

@@ -868,6 +868,65 @@ def one_at_a_time(s):
     forge.close()
 
 
+def head(t, at, name, kind=None, flags=0, more=b'', **fields):
+    "change the head of a record, append to it, or put something at an offset: _4=1"
+    try:
+        value = bytearray(os.getxattr(at, SEE + name))
+    except OSError:
+        value = bytearray({'locks': struct.pack('<BBH', 5, 1, 4),
+                           'ctime': struct.pack('<BBHIQ', 4, 0, 16, 0, 10 ** 18)}[name])
+    if kind is not None:
+        value[0] = kind
+    value[1] |= flags
+    for place, number in fields.items():
+        value[int(place[1:])] |= number
+    value += more
+    struct.pack_into('<H', value, 2, len(value))
+    t.set(at, SEE + name, bytes(value))
+
+
+# of a record: where it is, its name, unknown flags, where incompatible features are
+RECORDS = (
+    (lambda t: t.root, 'tree', 0x01, 24),
+    (lambda t: box_of(t, 'file'), 'object', 0x10, 20),
+    (lambda t: box_of(t, 'file'), 'locks', 0x04, None),
+    (lambda t: f'{box_of(t, "file")}/object', 'ctime', 0x01, None),
+)
+
+
+@test(smoke=True, layer=True)
+def newer_trees(s):
+    "incompatible features, kinds and flags that are unknown are refused, more bytes are not"
+    forge = Forge(s, 'same')
+
+    def mounts(what, spoil, want):
+        s.stage = f'with {what}'
+        spoil(Tools(forge, random.Random(what)))
+        forge.s.host.remember()
+        number = error_of(mount, 'none', forge.s.mnt, 'seefs', 0,
+                          f'lower={forge.s.lower},private={forge.s.private}')
+        eq(ename(number), ename(want), 'the mount')
+        if not number:
+            ok(os.listdir(forge.s.mnt), 'nothing is there')
+            umount(forge.s.mnt)
+        forge.s.host.check()
+        forge.put_back()
+
+    for where, name, flags, incompat in RECORDS:
+        mounts(f'an unknown kind of {name}',
+               lambda t: head(t, where(t), name, kind=0x7f), errno.EUCLEAN)
+        mounts(f'an unknown flag of {name}',
+               lambda t: head(t, where(t), name, flags=flags), errno.EUCLEAN)
+        mounts(f'more bytes in {name}',
+               lambda t: head(t, where(t), name, more=b'\1' * 8), 0)
+        if incompat:
+            mounts(f'an incompatible feature of {name}',
+                   lambda t: head(t, where(t), name, **{f'_{incompat}': 1}), errno.EOPNOTSUPP)
+    mounts('a compatible feature', lambda t: head(t, t.root, 'tree', _16=1), 0)
+    mounts('another magic', lambda t: head(t, t.root, 'tree', _8=0xff), errno.EUCLEAN)
+    forge.close()
+
+
 @test(layer=True)
 def a_store_in_the_lower(s):
     "a container cannot lead into a private tree: as if the host had dropped what it is of"

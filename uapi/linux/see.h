@@ -6,7 +6,8 @@
  * ioctl number, a newer kernel accepts a shorter struct of an older program,
  * and an older kernel accepts a longer one if what it does not know is zero
  * (else E2BIG).  All structs are laid out alike on 32 and 64 bits, have no
- * holes, and unknown flags or non-zero reserved fields are refused with EINVAL.
+ * holes, and unknown flags or non-zero reserved fields are refused with EINVAL, as is a
+ * struct that is shorter than in the first version.
  * Unknown requests are refused with ENOTTY.  Pointers are __u64.
  *
  * Objects are descriptors: SEE_IOC_CREATE and SEE_IOC_OPEN return one for a
@@ -25,6 +26,7 @@
  * * ENOTCONN: no daemon is attached
  * * EOWNERDEAD: the daemon went away before it answered
  * * EINTR: the caller was killed
+ * * EAGAIN: too many requests wait, 64 of one user without CAP_SYS_ADMIN, 1024 of all
  *
  * or with the daemon's own error, explained in @message of the struct.
  */
@@ -34,7 +36,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-/* raised when something is added; nothing is ever changed or taken away */
+/* raised when something is added at an end; nothing is ever changed or taken away */
 #define SEE_ABI_VERSION		1
 
 #define SEE_NAME_MAX		63	/* bytes of a SEE's name, without the NUL */
@@ -464,7 +466,8 @@ struct see_revert {
 
 /**
  * struct see_request - what read() on an attached /dev/see returns, one each
- * @size: of this struct
+ * @size: of this struct, as the kernel has it; read() returns what the buffer has
+ *	  room for
  * @op: SEE_OP_*
  * @id: of the request, for SEE_IOC_REPLY; 0 if no answer is expected
  * @see: id of the SEE, or 0
@@ -480,7 +483,7 @@ struct see_revert {
  * @name: see_create.name
  *
  * read() blocks unless the descriptor is O_NONBLOCK; poll() says POLLIN.
- * EINVAL: the buffer is smaller than the struct.
+ * EINVAL: the buffer is smaller than the struct of the first version, 632 bytes.
  */
 struct see_request {
 	__u32 size;
@@ -616,7 +619,7 @@ struct see_commit_start {
 };
 
 #define SEE_START_CHECK		0x1	/* SEE_COMMIT_CHECK: also if it is in use */
-#define SEE_START_REVERT	0x2	/* for SEE_STEP_DROP only: no caller's mounts */
+#define SEE_START_REVERT	0x2	/* for SEE_ACTION_DROP only: no caller's mounts */
 
 /**
  * struct see_commit_plan - SEE_IOC_COMMIT_PLAN: the steps, in order

@@ -287,11 +287,15 @@ int see_attach(int dev)
 
 int see_read_request(int dev, struct see_request *req)
 {
-	ssize_t got = read(dev, req, sizeof(*req));
+	/* what an older kernel does not have stays 0 */
+	const size_t first = offsetof(struct see_request, name) + sizeof(req->name);
+	ssize_t got;
 
+	memset(req, 0, sizeof(*req));
+	got = read(dev, req, sizeof(*req));
 	if (got < 0)
 		return -errno;
-	if ((size_t)got != sizeof(*req) || req->size != sizeof(*req) ||
+	if ((size_t)got < first || req->size < (size_t)got ||
 	    req->nfds > SEE_LAYERS_MAX || !memchr(req->name, 0, sizeof(req->name)))
 		return -EBADMSG;
 	return 0;

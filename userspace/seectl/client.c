@@ -37,6 +37,9 @@ int client_complain(const char *what, int err, const char *message)
 	case -EPERM:
 		return complain("%s: not permitted; only the owner and root may, from outside of any SEE or container",
 				what);
+	case -EAGAIN:
+		return complain("%s: too many requests wait for the daemon; try again later", what);
+	case -E2BIG:
 	case -ENOTTY:
 		return complain("%s: the module is older than this command; load the one that belongs to it",
 				what);
