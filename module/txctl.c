@@ -138,8 +138,7 @@ static bool see_tx_alone(const struct see_tx *tx)
 	unsigned int i;
 
 	for (i = 0; i < tx->nlayers; i++)
-		if (tx->layer[i].writable &&
-		    atomic_read(&tx->layer[i].root.mnt->mnt_sb->s_active) != 1)
+		if (atomic_read(&tx->layer[i].root.mnt->mnt_sb->s_active) != 1)
 			return false;
 	return true;
 }

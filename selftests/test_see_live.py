@@ -138,6 +138,27 @@ def a_process_goes_on(h):
 
 
 @test()
+def a_layer_that_is_read_only(h):
+    "somebody uses only that: it goes on when another is committed"
+    h.tree.write('file', 'host\n')
+    os.mkdir('/srv/root')
+    try:
+        seectl('create', 'x', '--over', h.dir)
+        seectl('run', 'x', '--keep', '--', 'sh', '-c', f'echo SEE >{h.path("file")}')
+        seectl('mount', 'x', '/srv/root', '--layer', '/')
+        with opened('/srv/root/etc/passwd') as fd:
+            seectl('commit', 'x', '--criterion', 'writes')
+            with open('/etc/passwd', 'rb') as f:
+                eq(os.pread(fd, 1 << 20, 0), f.read(), 'what is open')
+        eq(set(os.listdir('/srv/root/etc')), set(os.listdir('/etc')), 'a directory')
+        eq(h.tree.read('file'), b'SEE\n', 'what was committed')
+    finally:
+        umount('/srv/root')
+        os.rmdir('/srv/root')
+    seectl('abort', 'x')
+
+
+@test()
 def without_a_name(h):
     "what was removed and is open stays what it was, and goes with its last user"
     for name in 'read', 'dir/in', 'changed':

@@ -600,7 +600,7 @@ struct see_forget {
  * @reserved: 0
  * @steps: out: number of steps
  *
- * Waits ten seconds at most until nobody changes anything in a layer, keeps changes
+ * Waits, for each layer ten seconds at most, until nobody changes anything in it, keeps changes
  * out from then on, and writes back what is dirty.  With REVERT, until nobody but the
  * daemon and the client's descriptors holds a layer.
  *
