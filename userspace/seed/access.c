@@ -72,7 +72,7 @@ int access_layer(const struct see_request *req, int fd, unsigned int flags, cons
 		return 0;
 	/* its server is a user's and could keep us waiting */
 	if (!strncmp(mount->fstype, "fuse", 4))
-		return note_fail(note, EOPNOTSUPP, "%.150s is on FUSE, which only root may cover",
+		return note_fail(note, EOPNOTSUPP, "%.150s is on FUSE, which cannot be covered",
 				 path);
 	if (!(flags & SEE_LAYER_WRITE))
 		return 0;
