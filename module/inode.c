@@ -215,19 +215,25 @@ void see_cut(struct see_layer *layer, u64 ino, int delta)
 	xa_unlock(&layer->cuts);
 }
 
+/*
+ * A class of each lock for what is below on either side: with a private tree on
+ * overlayfs its file system is locked below ours, with one on the same file system,
+ * over a lower on overlayfs, above.
+ */
 static void see_lockdep_annotate(struct inode *inode)
 {
 #ifdef CONFIG_LOCKDEP
-	static struct lock_class_key dir_key[FILESYSTEM_MAX_STACK_DEPTH + 1];
-	static struct lock_class_key file_key[FILESYSTEM_MAX_STACK_DEPTH + 1];
-	static struct lock_class_key lock_key[FILESYSTEM_MAX_STACK_DEPTH + 1];
-	int depth = min(inode->i_sb->s_stack_depth, FILESYSTEM_MAX_STACK_DEPTH);
+	static struct see_lock_keys {
+		struct lock_class_key dir, file, lock;
+	} keys[FILESYSTEM_MAX_STACK_DEPTH][FILESYSTEM_MAX_STACK_DEPTH];
+	struct see_layer *layer = see_layer(inode->i_sb);
+	/* see_check_params() has seen to it that there are no others */
+	int lower = layer->lower.mnt->mnt_sb->s_stack_depth % FILESYSTEM_MAX_STACK_DEPTH;
+	int priv = layer->priv.mnt->mnt_sb->s_stack_depth % FILESYSTEM_MAX_STACK_DEPTH;
+	struct see_lock_keys *k = &keys[lower][priv];
 
-	if (S_ISDIR(inode->i_mode))
-		lockdep_set_class(&inode->i_rwsem, &dir_key[depth]);
-	else
-		lockdep_set_class(&inode->i_rwsem, &file_key[depth]);
-	lockdep_set_class(&see_i(inode)->lock, &lock_key[depth]);
+	lockdep_set_class(&inode->i_rwsem, S_ISDIR(inode->i_mode) ? &k->dir : &k->file);
+	lockdep_set_class(&see_i(inode)->lock, &k->lock);
 #endif
 }
 

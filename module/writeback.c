@@ -84,10 +84,12 @@ static int see_unlimited(int (*run)(void *arg), void *arg)
  */
 static void see_private_class(struct inode *inode)
 {
-	static struct lock_class_key rwsem, invalidate;
+	static struct lock_class_key rwsem[FILESYSTEM_MAX_STACK_DEPTH];
+	static struct lock_class_key invalidate[FILESYSTEM_MAX_STACK_DEPTH];
+	int depth = inode->i_sb->s_stack_depth % FILESYSTEM_MAX_STACK_DEPTH;
 
-	lockdep_set_class(&inode->i_rwsem, &rwsem);
-	lockdep_set_class(&inode->i_mapping->invalidate_lock, &invalidate);
+	lockdep_set_class(&inode->i_rwsem, &rwsem[depth]);
+	lockdep_set_class(&inode->i_mapping->invalidate_lock, &invalidate[depth]);
 }
 
 static struct file *see_open_below(struct see_layer *layer, struct dentry *dentry)
