@@ -267,6 +267,18 @@ for what, number in (('TIOCSTI', 0x5412), ('TIOCLINUX', 0x541c)):
     eq(os.stat('/dev/null').st_mode, mode, 'mode of /dev/null')
 
 
+@test(smoke=True)
+def io_uring(h):
+    "is not there: through it a socket of any family could be made unseen by the filter"
+    got = try_inside(h, '''
+buffer = ctypes.create_string_buffer(120)       # struct io_uring_params
+attempt('setup', syscall, 425, 1, buffer)
+attempt('enter', syscall, 426, 0, 0, 0, 0, 0, 0)
+attempt('register', syscall, 427, 0, 0, 0, 0)
+''')
+    eq(got, dict.fromkeys(('setup', 'enter', 'register'), 'ENOSYS'), 'io_uring')
+
+
 @test()
 def capabilities(h):
     "those of the contract, in every set, and none to be gained"

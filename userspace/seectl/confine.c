@@ -5,7 +5,7 @@
  * Name spaces cover most of it.  The filter refuses the rest: what is not in a
  * name space (keys, vsock), what loads code or sets the machine (modules, kexec,
  * bpf, clocks, swap), and what would take the confinement apart (mounts, new
- * name spaces, input put into the terminal).
+ * name spaces, input put into the terminal), or make system calls unseen (io_uring).
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -38,6 +38,15 @@ static const char *const refused[] = {
 };
 
 /*
+ * As on a kernel without them, so that programs take what there was before:
+ * clone3() keeps its flags, and io_uring its whole system calls, where a filter
+ * cannot look.
+ */
+static const char *const absent[] = {
+	"clone3", "io_uring_enter", "io_uring_register", "io_uring_setup",
+};
+
+/*
  * All that programs have a use for, and that a network name space covers.  In
  * socketcall() of 32 bit programs a filter cannot see the family: libseccomp
  * refuses that way of making a socket altogether, and socket() remains.
@@ -63,28 +72,34 @@ static int refuse_families(scmp_filter_ctx ctx)
 	return err;
 }
 
-static int add_rules(scmp_filter_ctx ctx)
+static int refuse(scmp_filter_ctx ctx, const char *const *name, size_t n, unsigned int answer)
 {
-	/* clone() has its flags first; clone3() keeps them where a filter cannot look */
-	const scmp_datum_t spaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID |
-				    CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
-	static const unsigned int terminal[] = { TIOCSTI, TIOCLINUX };
 	int err = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(refused) && !err; i++) {
-		int nr = seccomp_syscall_resolve_name(refused[i]);
+	for (size_t i = 0; i < n && !err; i++) {
+		int nr = seccomp_syscall_resolve_name(name[i]);
 
 		/* newer than this libseccomp, or of another machine */
 		if (nr == __NR_SCMP_ERROR)
 			continue;
-		err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), nr, 0);
+		err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(answer), nr, 0);
 	}
+	return err;
+}
+
+static int add_rules(scmp_filter_ctx ctx)
+{
+	const scmp_datum_t spaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID |
+				    CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+	static const unsigned int terminal[] = { TIOCSTI, TIOCLINUX };
+	int err = refuse(ctx, refused, ARRAY_SIZE(refused), EPERM);
+
+	if (!err)
+		err = refuse(ctx, absent, ARRAY_SIZE(absent), ENOSYS);
 	for (unsigned int bit = 0; bit < 32 && !err; bit++)
 		if (spaces >> bit & 1)
 			err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
 					       SCMP_A0(SCMP_CMP_MASKED_EQ, 1UL << bit, 1UL << bit));
-	if (!err)
-		err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(terminal) && !err; i++)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
 				       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffUL, terminal[i]));
