@@ -232,10 +232,10 @@ static void forward(pid_t bwrap, struct start *s, int signal)
  * What the terminal sends goes to the command as well, by itself; what is sent
  * to us alone is handed on.
  */
-static int wait_for(pid_t pid, int signals, struct start *s)
+static int wait_for(pid_t pid, int signals, struct start *s, struct streams *streams)
 {
-	struct pollfd p[] = { { .fd = signals, .events = POLLIN },
-			      { .fd = s->from, .events = POLLIN } };
+	struct pollfd p[2 + STREAMS] = { { .fd = signals, .events = POLLIN },
+					 { .fd = s->from, .events = POLLIN } };
 	struct signalfd_siginfo info;
 	int status;
 
@@ -246,9 +246,14 @@ static int wait_for(pid_t pid, int signals, struct start *s)
 			return status;
 		if (got < 0 && errno != EINTR)
 			return EXIT_SEECTL << 8;
+		for (int i = 0; i < STREAMS; i++)
+			p[2 + i] = (struct pollfd) { .fd = streams->relay[i].from, .events = POLLIN };
 		/* ends with SIGCHLD */
-		if (poll(p, 2, -1) < 0)
+		if (poll(p, ARRAY_SIZE(p), -1) < 0)
 			continue;
+		for (int i = 0; i < STREAMS; i++)
+			if (p[2 + i].revents)
+				streams_copy(streams, i);
 		if (p[1].revents) {
 			note_start(s);
 			p[1].fd = -1;
@@ -319,16 +324,18 @@ static void end_space(int info)
 static int execute(struct see *see, const struct options *o, bool policy, bool *ran)
 {
 	_cleanup_close_ int filter = confine_filter(), signals = -1, connection = -1;
+	_cleanup_(streams_close) struct streams streams = STREAMS_INIT;
 	struct start s = { .command = -1 };
 	int down[2] = { -1, -1 }, up[2] = { -1, -1 }, started[2] = { -1, -1 }, info[2] = { -1, -1 };
 	pid_t pid, foreground = isatty(0) ? tcgetpgrp(0) : -1;
 	_cleanup_free_ char *cwd = getcwd(NULL, 0);
 	struct stage stage = {
-		.see = see, .filter = filter, .policy = policy, .argv = o->command,
+		.see = see, .streams = &streams, .filter = filter, .policy = policy, .argv = o->command,
 		.ignored = ignored_signals(), .cwd = cwd,
 	};
 	sigset_t set, old;
 	int err = 0, on = 1, status;
+	bool complete;
 
 	*ran = false;
 	if (filter < 0)
@@ -340,6 +347,8 @@ static int execute(struct see *see, const struct options *o, bool policy, bool *
 	    setsockopt(started[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 ||
 	    pipe2(info, O_CLOEXEC) < 0)
 		return complain("pipes and sockets: %s", strerror(errno));
+	if (streams_open(&streams))
+		return EXIT_SEECTL;
 	s.from = started[0];
 	stage.started = started[1];
 	stage.info = info[1];
@@ -369,16 +378,18 @@ static int execute(struct see *see, const struct options *o, bool policy, bool *
 	close_fd(&up[1]);
 	close_fd(&started[1]);
 	close_fd(&info[1]);
+	streams_given(&streams);
 	if (hear(up[0]))
 		err = prepare(see, pid, o->net, &connection);
 	if (!err)
 		tell(down[1]);
 	close_fd(&down[1]);
-	status = wait_for(pid, signals, &s);
+	status = wait_for(pid, signals, &s, &streams);
 	close_fd(&connection);
 	take_terminal(foreground);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	end_space(info[0]);
+	complete = streams_finish(&streams);
 	note_start(&s);
 	*ran = s.ran;
 	close_fd(&s.command);
@@ -387,7 +398,10 @@ static int execute(struct see *see, const struct options *o, bool policy, bool *
 	close_fd(&info[0]);
 	if (err || !*ran)
 		return EXIT_SEECTL;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	if (!WIFEXITED(status))
+		return 128 + WTERMSIG(status);
+	/* output that did not arrive is no success */
+	return !WEXITSTATUS(status) && !complete ? EXIT_SEECTL : WEXITSTATUS(status);
 }
 
 /* ---- the end ---- */

@@ -12,6 +12,7 @@
  * policy.c   a place for policy-rc.d
  * confine.c  system call filter, user name space
  * stage.c    the file tree of a SEE, in the child
+ * streams.c  standard input, output and error of the command
  * net.c      networks of a SEE
  */
 #ifndef SEECTL_H
@@ -305,11 +306,48 @@ int net_loopback(void);
 /* connect the network of @pid to the outside until @net is closed; complains itself */
 int net_start(pid_t pid, int *net);
 
+/* ---- streams.c ---- */
+
+#define STREAMS	3
+
+/* a pipe from the command to a file that seectl writes to; -1: closed */
+struct relay {
+	int from;
+	int give;
+};
+
+/**
+ * struct streams - what the command has as standard input, output and error
+ * @relay: by descriptor, that of the file
+ * @by: whose relay each has, or -1: none
+ * @lost: something could not be written
+ */
+struct streams {
+	struct relay relay[STREAMS];
+	int by[STREAMS];
+	bool lost;
+};
+
+#define STREAMS_INIT	{ .relay = { { -1, -1 }, { -1, -1 }, { -1, -1 } } }
+
+/* before the child is made; complains itself */
+int streams_open(struct streams *s);
+/* in the child, when the host's mounts are read-only; complains itself */
+int streams_give(const struct streams *s);
+/* the child has its side */
+void streams_given(struct streams *s);
+/* there is something to copy from relay @i, or its end */
+void streams_copy(struct streams *s, int i);
+/* the command and all that it left are gone: copy the rest; false if something was lost */
+bool streams_finish(struct streams *s);
+void streams_close(struct streams *s);
+
 /* ---- stage.c ---- */
 
 /**
  * struct stage - what the child needs to become the command
  * @see: with a mount of each layer
+ * @streams: what the command has as standard streams
  * @filter: descriptor of the system call filter
  * @started: one end of a pair of sockets, written to by what becomes the command
  * @info: write end of a pipe, in which bubblewrap says what it started
@@ -320,6 +358,7 @@ int net_start(pid_t pid, int *net);
  */
 struct stage {
 	struct see *see;
+	const struct streams *streams;
 	int filter;
 	int started;
 	int info;

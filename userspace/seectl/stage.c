@@ -19,7 +19,6 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/statvfs.h>
 
 #include "seectl.h"
 
@@ -166,39 +165,6 @@ static bool attach_sys(void)
 				       MOVE_MOUNT_T_EMPTY_PATH);
 }
 
-/*
- * A process may open again, and with more rights, what it has as standard
- * input.  A file of the host that is read from is therefore opened anew, on a
- * mount that is read-only.
- */
-static int safe_input(void)
-{
-	_cleanup_close_ int fd = -1;
-	char path[4096];
-	struct stat a, b;
-	off_t at;
-	ssize_t len;
-
-	for (int i = 0; i < 3; i++)
-		if (!fstat(i, &a) && S_ISDIR(a.st_mode))
-			return complain("descriptor %d is a directory of the host: through it everything could be reached",
-					i);
-	if (fstat(0, &a) < 0 || !S_ISREG(a.st_mode) ||
-	    (fcntl(0, F_GETFL) & O_ACCMODE) != O_RDONLY)
-		return 0;
-	len = readlink("/proc/self/fd/0", path, sizeof(path) - 1);
-	if (len < 0)
-		return complain("standard input: %s", strerror(errno));
-	path[len] = 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	at = lseek(0, 0, SEEK_CUR);
-	if (fd < 0 || fstat(fd, &b) < 0 || a.st_ino != b.st_ino || a.st_dev != b.st_dev ||
-	    lseek(fd, at, SEEK_SET) < 0 || dup2(fd, 0) < 0)
-		return complain("standard input (%s) cannot be opened again; use a pipe: cat FILE | seectl run ...",
-				quote(path));
-	return 0;
-}
-
 /* ---- /proc ---- */
 
 /*
@@ -307,7 +273,7 @@ int stage_exec(const struct stage *stage)
 	lo = net_loopback();
 	err = lo ? complain("the loopback device: %s", strerror(-lo)) : host_readonly();
 	if (!err)
-		err = safe_input();
+		err = streams_give(stage->streams);
 	if (!err)
 		err = make_stage();
 	if (!err)
