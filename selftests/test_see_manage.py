@@ -311,6 +311,31 @@ def differences(h):
     seectl('abort', 'x')
 
 
+@test(smoke=True)
+def set_id_of_a_mounted_see(h):
+    "is shown, and gives nobody anything: seectl mount is nosuid"
+    os.mkdir(h.path('mnt'))
+    os.mkdir(h.path('fs'))
+    mount('none', h.path('fs'), 'tmpfs')
+    try:
+        seectl('run', 'x', '--', 'sh', '-ec', 'for d in . fs; do cp /usr/bin/id $d; chmod 6755 $d/id; done',
+               cwd=h.dir)
+        for args, below in ((), h.dir[1:]), (('--layer', h.path('fs')), ''):
+            seectl('mount', 'x', h.path('mnt'), *args)
+            see = Tree(f'{h.dir}/mnt/{below}')
+            for name in ('id', 'fs/id') if below else ('id',):
+                eq(see.mode(name), 0o6755, 'mode')
+                eq(run('setpriv', '--reuid', str(MEMBER), '--regid', str(MEMBER), '--clear-groups',
+                       see.path(name), '-u').strip(), str(MEMBER), 'user')
+            with open('/proc/self/mounts') as f:
+                flags = [set(line.split()[3].split(',')) for line in f if line.split()[2] == 'seefs']
+            ok(flags and all({'nosuid', 'nodev'} <= one for one in flags), f'{flags}')
+            seectl('umount', h.path('mnt'))
+        seectl('abort', 'x')
+    finally:
+        umount(h.path('fs'), MNT_DETACH)
+
+
 @test()
 def odd_names(h):
     "names that would move the cursor are quoted; JSON keeps their bytes; sorted"

@@ -9,7 +9,11 @@
 
 static int attach(struct layer *l, int at, const char *target)
 {
-	if (move_mount(l->fd, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+	/* what a SEE made set-user-id has not been committed: it gives nothing on the host */
+	struct mount_attr set = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
+
+	if (mount_setattr(l->fd, "", AT_EMPTY_PATH, &set, sizeof(set)) < 0 ||
+	    move_mount(l->fd, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return complain("the layer over %s cannot be mounted on %s: %s%s", quote(l->path),
 				quote(target), strerror(errno),
 				errno == EPERM ? "; only root may mount" : "");
