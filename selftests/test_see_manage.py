@@ -146,6 +146,41 @@ def without_the_daemon(h):
     seectl('abort', 'x')
 
 
+@test(smoke=True)
+def run_that_does_not_start(h):
+    "leaves no SEE that it made, named or not; one that was there stays"
+    os.mkdir(h.path('bin'))
+    for name in 'bwrap', 'sh':
+        os.symlink(shutil.which(name), h.path(f'bin/{name}'))
+    env = dict(os.environ, PATH=h.path('bin'))
+    own = [shutil.which('seectl'), 'run']
+    seectl('create', 'old')
+    for name in [], ['new'], ['old']:
+        done = subprocess.run([*own, *name, '--net', 'user', '--', 'sh', '-c', ':'], env=env, cwd='/',
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        ok(done.returncode == 125 and 'pasta' in done.stderr, f'{done}')
+        eq([see['name'] for see in listing()], ['old'], f'SEEs after {name}')
+    # out of descriptors, from as many as making a SEE needs to as many as a run does
+    def limited(limit, *args):
+        return subprocess.run(['prlimit', f'--nofile={limit}', own[0], *args], stdin=subprocess.DEVNULL,
+                              capture_output=True, cwd='/')
+    first = 4
+    while limited(first, 'create', 'probe').returncode:
+        first += 1
+        seectl('abort', 'probe', status=None)
+    seectl('abort', 'probe')
+    failures = 0
+    while True:
+        name = ['new'] if failures % 2 else []
+        done = limited(first + failures, 'run', *name, '--abort', '--', 'true')
+        eq([see['name'] for see in listing()], ['old'], f'SEEs with {first + failures} descriptors: {done}')
+        if not done.returncode:
+            break
+        failures += 1
+    ok(failures > 3, f'{failures} failures')
+    seectl('abort', 'old')
+
+
 @test()
 def interrupted_abort(h):
     "an abort that was begun is finished at the next start; nothing of the SEE is left"

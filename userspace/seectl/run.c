@@ -487,29 +487,36 @@ static int finish(struct see *see, const struct options *o, bool made, int code)
 	return failed ? EXIT_SEECTL : code;
 }
 
+/* a mount of each layer, for the child to attach */
+static int mount_all(struct see *see)
+{
+	int err = client_layers(see);
+
+	for (size_t i = 0; i < see->nlayers && !err; i++)
+		err = client_mount(see, &see->layer[i]);
+	return err;
+}
+
 static int run(struct see *see, struct options *o)
 {
 	struct policy policy = POLICY_INIT;
-	bool made, ran, with_policy;
-	int err, code;
+	bool made, ran = false, with_policy;
+	int err, code = EXIT_SEECTL;
 
 	err = open_or_create(see, o, &made);
-	if (!err)
-		err = client_layers(see);
-	for (size_t i = 0; i < see->nlayers && !err; i++)
-		err = client_mount(see, &see->layer[i]);
 	if (err)
 		return err;
-	with_policy = policy_start(see, &policy);
-	code = execute(see, o, with_policy, &ran);
-	policy_stop(&policy);
-	if (!ran) {
-		/* nothing happened in it; one of ours that nobody knows yet must not stay */
-		if (made && !o->name)
-			(void)abort_see(see);
-		return EXIT_SEECTL;
+	if (!mount_all(see)) {
+		with_policy = policy_start(see, &policy);
+		code = execute(see, o, with_policy, &ran);
+		policy_stop(&policy);
 	}
-	return finish(see, o, made, code);
+	if (ran)
+		return finish(see, o, made, code);
+	/* nothing happened in it: one of ours must not stay */
+	if (made)
+		(void)abort_see(see);
+	return EXIT_SEECTL;
 }
 
 int verb_run(int argc, char **argv)
