@@ -83,6 +83,16 @@ def policy_of_the_host(h):
 
 
 @test()
+def policy_in_a_layer_of_its_own(h):
+    "whatever of the way to it --over names"
+    for over in '/usr', '/usr/sbin':
+        out = seectl('run', 'p', '--over', over, '--', 'sh', '-c', '/usr/sbin/policy-rc.d; echo $?').out
+        eq(out, '101\n', over)
+        eq(json.loads(seectl('status', 'p', '--json').out)['changes'], 0, 'changes')
+        seectl('abort', 'p')
+
+
+@test()
 def several_runs_share_the_policy(h):
     "the last one takes it away, and it is not listed meanwhile"
     seectl('create', 'p')

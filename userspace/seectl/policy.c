@@ -14,23 +14,22 @@
 
 #include "seectl.h"
 
-#define NAME	"policy-rc.d"
+#define DIRECTORY	"/usr/sbin"
+#define NAME		"policy-rc.d"
 
 static bool is_placeholder(const struct stat *st)
 {
 	return S_ISREG(st->st_mode) && !(st->st_mode & 07777) && !st->st_size && !st->st_uid;
 }
 
-/* its directory in the SEE, or -1; the layer is mounted */
+/* its directory in the SEE, or -1; the layer is mounted, and may be /usr or /usr/sbin */
 static int open_dir(const struct layer *l)
 {
-	int fd = open_nofollow(l->fd, "/usr/sbin" + (l->path[1] ? strlen(l->path) + 1 : 1),
-			       O_PATH | O_DIRECTORY, true);
+	const char *below = DIRECTORY + (l->path[1] ? strlen(l->path) : 0);
 
-	/* /usr or /usr/sbin may be a layer of its own */
-	if (fd < 0 && !strcmp(l->path, "/usr/sbin"))
-		fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 3);
-	return fd;
+	while (*below == '/')
+		below++;
+	return open_nofollow(l->fd, *below ? below : ".", O_PATH | O_DIRECTORY, true);
 }
 
 static struct layer *layer_for(struct see *see)
