@@ -137,6 +137,26 @@ def a_process_goes_on(h):
     seectl('abort', 'x')
 
 
+@test(smoke=True)
+def policy_of_a_live_run(h):
+    "the file that seectl mounts policy-rc.d over is neither committed nor listed; a later run has it"
+    policy = '/usr/sbin/policy-rc.d'
+    if os.path.lexists(policy):
+        raise Skip('the host has a policy-rc.d')
+    with something_runs(h, f'{policy}; echo $? >f; echo up; sleep 1000'):
+        for n in range(2):
+            seectl('run', 'x', '--keep', '--', 'sh', '-c', f'echo {n} >g', cwd=h.dir)
+            eq(set(changes('x')), {h.path('g')} | ({h.path('f')} if not n else set()), 'changes')
+            commit()
+            ok(not os.path.lexists(policy), f'the host has it after commit {n}')
+            eq(json.loads(seectl('status', 'x', '--json').out)['changes'], 0, 'changes that are counted')
+            seectl('run', 'x', '--keep', '--', policy, status=101)
+        h.tree.holds('f', '101\n')
+    eq((json.loads(seectl('status', 'x', '--json').out)['changes'], os.path.lexists(policy)), (0, False),
+       'in the end')
+    seectl('abort', 'x')
+
+
 @test()
 def a_layer_that_is_read_only(h):
     "somebody uses only that: it goes on when another is committed"

@@ -141,8 +141,10 @@ static int request(struct see *see, unsigned int criterion, unsigned int flags, 
 	if (err)
 		return err;
 	if (v->changes.placeholder && !(flags & SEE_COMMIT_CHECK))
-		policy_sweep(see);
+		err = policy_sweep(see);
 	client_release(see);
+	if (err)
+		return err;
 	progress(see, v, true);
 	err = see_commit(see->fd, roots.root, roots.n, criterion, flags, &v->outcome, &report,
 			 v->message);

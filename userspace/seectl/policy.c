@@ -6,7 +6,8 @@
  * Ours is mounted there, which needs a file to mount it over; where there is
  * none we make one for as long as commands run: empty, and of mode 0, by which
  * inspect and commit know it.  Whoever uses it has a shared lock on it, so that
- * the last one removes it.
+ * the last one removes it.  A commit removes it first of all, which takes our mount
+ * from the runs that go on.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -67,24 +68,34 @@ bool policy_start(struct see *see, struct policy *p)
 
 void policy_stop(struct policy *p)
 {
-	struct stat st;
+	struct stat own, st;
 
-	if (p->file >= 0 && !flock(p->file, LOCK_EX | LOCK_NB) &&
-	    !fstatat(p->dir, NAME, &st, AT_SYMLINK_NOFOLLOW) && is_placeholder(&st))
+	/* a commit may have removed ours, and a later run made another */
+	if (p->file >= 0 && !flock(p->file, LOCK_EX | LOCK_NB) && !fstat(p->file, &own) &&
+	    !fstatat(p->dir, NAME, &st, AT_SYMLINK_NOFOLLOW) && is_placeholder(&st) &&
+	    st.st_ino == own.st_ino)
 		unlinkat(p->dir, NAME, 0);
 	close_fd(&p->file);
 	close_fd(&p->dir);
 }
 
-void policy_sweep(struct see *see)
+int policy_sweep(struct see *see)
 {
-	struct policy p = POLICY_INIT;
 	struct layer *l = layer_for(see);
+	_cleanup_close_ int dir = -1;
+	struct stat st;
+	int err;
 
-	if (!l || client_mount(see, l))
-		return;
-	p.dir = open_dir(l);
-	if (p.dir >= 0)
-		p.file = openat(p.dir, NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	policy_stop(&p);
+	if (!l)
+		return 0;
+	err = client_mount(see, l);
+	if (err)
+		return err;
+	dir = open_dir(l);
+	if (dir < 0 || fstatat(dir, NAME, &st, AT_SYMLINK_NOFOLLOW) < 0 || !is_placeholder(&st))
+		return 0;
+	if (unlinkat(dir, NAME, 0) < 0 && errno != ENOENT)
+		return complain("the place for " POLICY_PATH " in SEE %s cannot be removed, and is not to be committed: %s",
+				see->name, strerror(errno));
+	return 0;
 }

@@ -283,8 +283,8 @@ struct policy {
 /* is there something to mount over? */
 bool policy_start(struct see *see, struct policy *p);
 void policy_stop(struct policy *p);
-/* remove what a killed run left */
-void policy_sweep(struct see *see);
+/* before a commit: remove what a killed run left, and others use; complains itself */
+int policy_sweep(struct see *see);
 
 /* ---- confine.c ---- */
 
