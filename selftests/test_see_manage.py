@@ -300,6 +300,31 @@ def mounted_by_the_administrator(h):
         umount(h.path('fs'), MNT_DETACH)
 
 
+@test(smoke=True)
+def set_id_of_a_mounted_see(h):
+    "is shown, and gives nobody anything: seectl mount is nosuid"
+    os.mkdir(h.path('mnt'))
+    os.mkdir(h.path('fs'))
+    mount('none', h.path('fs'), 'tmpfs')
+    try:
+        seectl('run', 'x', '--', 'sh', '-ec', 'for d in . fs; do cp /usr/bin/id $d; chmod 6755 $d/id; done',
+               cwd=h.dir)
+        for args, below in ((), h.dir[1:]), (('--layer', h.path('fs')), ''):
+            seectl('mount', 'x', h.path('mnt'), *args)
+            see = Tree(f'{h.dir}/mnt/{below}')
+            for name in ('id', 'fs/id') if below else ('id',):
+                eq(see.mode(name), 0o6755, 'mode')
+                eq(run('setpriv', '--reuid', str(MEMBER), '--regid', str(MEMBER), '--clear-groups',
+                       see.path(name), '-u').strip(), str(MEMBER), 'user')
+            with open('/proc/self/mounts') as f:
+                flags = [set(line.split()[3].split(',')) for line in f if line.split()[2] == 'seefs']
+            ok(flags and all({'nosuid', 'nodev'} <= one for one in flags), f'{flags}')
+            seectl('umount', h.path('mnt'))
+        seectl('abort', 'x')
+    finally:
+        umount(h.path('fs'), MNT_DETACH)
+
+
 @test()
 def other_file_systems(h):
     "the store of a writable file system lies on it, hidden, and goes with the last SEE"
@@ -331,44 +356,42 @@ def differences(h):
     h.tree.write('gone', 'was\n')
     h.tree.write('binary', bytes(range(256)))
     h.tree.write('mode', '')
-    seectl('run', 'x', '--', 'sh', '-ec', '''
+    for name in 'time', 'touched', 'attr', 'acl', 'capable':
+        h.tree.write(name, 'host\n')
+        h.tree.utime(name, 10 ** 18, 10 ** 18)
+        h.tree.setxattr(name, 'user.host', b'1')
+    seectl('run', 'x', '--', 'sh', '-ec', r"""
         sed -i s/two/2/ text; rm gone; echo x >>binary; chmod 600 mode; echo new >new
-        ln -s /etc/shadow link; printf 'a\\033[2Jb\\n' >escape; mkdir -p d/e; echo deep >d/e/f''',
-           cwd=h.dir)
+        ln -s /etc/shadow link; printf 'a\033[2Jb\n' >escape; mkdir -p d/e; echo deep >d/e/f
+        : >empty; cp /bin/true set-id; chmod 4755 set-id; chown 7:8 d/e/f; mkdir -m 750 d/g
+        touch -m -d @1000000001 time; touch -a -d @1000000001 touched
+        python3 -c '
+import os
+os.setxattr("attr", "user.see", b"1"); os.setxattr("attr", "user.host", b"2")
+os.setxattr("d/g", "user.see", b"1"); os.removexattr("acl", "user.host")
+os.setxattr("capable", "security.capability", bytes.fromhex("0000000200200000000000000000000000000000"))
+for name in "acl", "empty":
+    os.setxattr(name, "system.posix_acl_access", bytes.fromhex("02000000 01000600ffffffff"
+        "0200040001000000 04000400ffffffff 10000400ffffffff 20000000ffffffff"))'""", cwd=h.dir)
     out = seectl('diff', 'x').out
     for part in (f'--- host{h.dir}/text\n+++ see{h.dir}/text\n', '-two\n+2\n', '-was\n', '+new\n',
                  f'+++ see{h.dir}/d/e/f\n', '+deep\n', f'{h.dir}/binary: binary',
-                 f'{h.dir}/mode: mode 0644 -> 0600', f'{h.dir}/link: made symlink', '\\033[2J'):
+                 f'{h.dir}/mode: mode 0644 -> 0600', f'{h.dir}/link: made symlink', '\\033[2J',
+                 f'{h.dir}/set-id: made file, mode 4755, owner 0:0\n', f'{h.dir}/gone: removed file\n',
+                 f'{h.dir}/text: replaced file, mode 0644, owner 0:0\n',
+                 f'{h.dir}/d/e/f: made file, mode 0644, owner 7:8\n',
+                 f'{h.dir}/d/g: made directory, mode 0750, owner 0:0\n{h.dir}/d/g: user.see set\n',
+                 f'{h.dir}/time: modified 2001-09-09 01:46:40.000000000 -> 2001-09-09 01:46:41.000000000\n',
+                 f'{h.dir}/acl: system.posix_acl_access set\n', f'{h.dir}/acl: user.host removed\n',
+                 f'{h.dir}/attr: user.host changed\n', f'{h.dir}/attr: user.see set\n',
+                 f'{h.dir}/capable: security.capability set\n', f'{h.dir}/empty: system.posix_acl_access set\n'):
         ok(part in out, f'no {part!r} in\n{out}')
+    for path in changes('x'):
+        ok(f'{path}: ' in out or f'see{path}\n' in out, f'nothing of {path} in\n{out}')
     ok('root:' not in out and '\x1b' not in out, out)
     one = seectl('diff', 'x', 'd', cwd=h.dir).out
     ok('deep' in one and 'two' not in one, one)
     seectl('abort', 'x')
-
-
-@test(smoke=True)
-def set_id_of_a_mounted_see(h):
-    "is shown, and gives nobody anything: seectl mount is nosuid"
-    os.mkdir(h.path('mnt'))
-    os.mkdir(h.path('fs'))
-    mount('none', h.path('fs'), 'tmpfs')
-    try:
-        seectl('run', 'x', '--', 'sh', '-ec', 'for d in . fs; do cp /usr/bin/id $d; chmod 6755 $d/id; done',
-               cwd=h.dir)
-        for args, below in ((), h.dir[1:]), (('--layer', h.path('fs')), ''):
-            seectl('mount', 'x', h.path('mnt'), *args)
-            see = Tree(f'{h.dir}/mnt/{below}')
-            for name in ('id', 'fs/id') if below else ('id',):
-                eq(see.mode(name), 0o6755, 'mode')
-                eq(run('setpriv', '--reuid', str(MEMBER), '--regid', str(MEMBER), '--clear-groups',
-                       see.path(name), '-u').strip(), str(MEMBER), 'user')
-            with open('/proc/self/mounts') as f:
-                flags = [set(line.split()[3].split(',')) for line in f if line.split()[2] == 'seefs']
-            ok(flags and all({'nosuid', 'nodev'} <= one for one in flags), f'{flags}')
-            seectl('umount', h.path('mnt'))
-        seectl('abort', 'x')
-    finally:
-        umount(h.path('fs'), MNT_DETACH)
 
 
 @test()
