@@ -392,6 +392,9 @@ def partly_private(h):
         for criterion in WRITES, FORCE:
             eq([(p['path'], p['why']) for p in problems('x', *criterion)],
                [(h.path('f'), 'conflict')], criterion[1])
+        advice = {c[1]: seectl('commit', 'x', *c, status=3).err for c in (WRITES, FORCE)}
+    ok('but not in a file of which the SEE changed only a part' in advice['writes'], advice['writes'])
+    ok('--criterion' not in advice['force'], advice['force'])
     seectl('abort', 'x')
 
 

@@ -307,12 +307,35 @@ static size_t count(const struct problems *problems, unsigned int why)
 	return n;
 }
 
+/*
+ * It would have bytes of both sides if the SEE has not written all of the file,
+ * which we are not told: that has no meaning, and cannot be forced.
+ */
+static bool perhaps_mixed(const struct problem *p)
+{
+	bool data = false;
+
+	for (size_t i = 0; i < p->ndid; i++)
+		data |= !strcmp(p->did[i], "data");
+	return data && p->why == SEE_PROBLEM_CONFLICT && p->conflict & SEE_CONFLICT_CHANGED;
+}
+
+static const char *force_advice(const struct problems *problems, bool force)
+{
+	if (force)
+		return "";
+	for (size_t i = 0; i < problems->n; i++)
+		if (perhaps_mixed(&problems->problem[i]))
+			return "; --criterion force lets the SEE win, and keeps what the host has, but not in a file of which the SEE changed only a part";
+	return ", or let the SEE win with --criterion force, which keeps what the host has";
+}
+
 void problems_advise(const struct see *see, const struct problems *problems, bool force)
 {
 	if (count(problems, SEE_PROBLEM_CONFLICT))
 		remark("conflicts: compare with \"seectl diff %s PATH\", take back with \"seectl revert %s PATH\"%s",
 		       see->name, see->name,
-		       force ? "" : ", or let the SEE win with --criterion force, which keeps what the host has");
+		       force_advice(problems, force));
 	if (count(problems, SEE_PROBLEM_DENIED))
 		remark("denied: have somebody commit who may (root), or take back with \"seectl revert %s PATH\"",
 		       see->name);
