@@ -307,13 +307,32 @@ def proc_is_covered(h):
 def processes_of_the_host(h):
     "are neither seen nor signalled; nor are message queues and shared memory"
     sleeper = subprocess.Popen(['sleep', '1000'])
-    run('ipcmk', '-M', '4096')
-    out = h.inside(f'kill -9 {sleeper.pid} 2>&1; kill -9 -1; ls /proc | grep -c "^[0-9]"; '
-                   'ipcs -m | grep -c 4096; ls /dev/shm | wc -l', status=None).out
-    ok(sleeper.poll() is None, 'the host process was killed')
-    sleeper.kill()
-    run('ipcrm', '--all')
-    ok('No such process' in out, out)
+    run('ipcmk', '-M', '4096', '-Q', '-S', '1')
+    Tree('/dev/shm').write('of-the-host', 'x')
+    try:
+        ok('0x' in run('ipcs'), 'the host has no such things')
+        out = h.inside(f"""kill -9 {sleeper.pid} 2>/dev/null && echo killed
+            cat /proc/[0-9]*/comm 2>/dev/null | grep -x sleep
+            ipcs | grep 0x; ls -A /dev/shm; kill -9 -1; true""").out
+        eq(out, '', 'what is seen of the host')
+        ok(sleeper.poll() is None, 'the host process was killed')
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+        run('ipcrm', '--all')
+        os.unlink('/dev/shm/of-the-host')
+
+
+@test()
+def name_spaces(h):
+    "there is none that a command has in common with the host, but that of its clock"
+    def of(lines):
+        return dict(line.split(':') for line in lines.split())
+    script = 'readlink /proc/self/ns/*'
+    host, see = of(run('sh', '-c', script)), of(h.inside(script).out)
+    eq({kind for kind in host if host[kind] == see[kind]} - {'time', 'time_for_children'}, set(),
+       'name spaces of the host')
+    eq(set(see), set(host), 'kinds of name spaces')
 
 
 @test()

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "fault.h"
 #include "seectl.h"
 
 static const char *const refused[] = {
@@ -117,7 +118,7 @@ int confine_filter(void)
 	/* 32 bit programs run as well, under the same rules; x32 does not */
 	if (seccomp_arch_native() == SCMP_ARCH_X86_64)
 		err = seccomp_arch_add(ctx, SCMP_ARCH_X86);
-	if (!err)
+	if (!err && guard("confine.filter"))
 		err = add_rules(ctx);
 	fd = memfd_create("filter", MFD_CLOEXEC);
 	if (!err && fd < 0)

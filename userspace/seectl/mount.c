@@ -5,13 +5,16 @@
 #include <getopt.h>
 #include <sys/mount.h>
 
+#include "fault.h"
 #include "seectl.h"
 
 static int attach(struct layer *l, int at, const char *target)
 {
 	/* what a SEE made set-user-id has not been committed: it gives nothing on the host */
-	struct mount_attr set = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
+	struct mount_attr set = { .attr_set = MOUNT_ATTR_NODEV };
 
+	if (guard("confine.nosuid"))
+		set.attr_set |= MOUNT_ATTR_NOSUID;
 	if (mount_setattr(l->fd, "", AT_EMPTY_PATH, &set, sizeof(set)) < 0 ||
 	    move_mount(l->fd, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return complain("the layer over %s cannot be mounted on %s: %s%s", quote(l->path),

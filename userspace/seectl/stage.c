@@ -20,6 +20,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 
+#include "fault.h"
 #include "seectl.h"
 
 #define STAGE		"/run"
@@ -32,7 +33,8 @@ extern const char see_inside_start[], see_inside_end[];
 
 int stage_unshare(void)
 {
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET) < 0)
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS |
+		    (guard("confine.network") ? CLONE_NEWNET : 0)) < 0)
 		return complain("no name spaces of our own: %s; is kernel.unprivileged_userns_clone off?",
 				strerror(errno));
 	/* die with seectl; new credentials would have cleared it */
@@ -110,6 +112,8 @@ static int host_readonly(void)
 	struct mount_attr set = { .attr_set = MOUNT_ATTR_RDONLY };
 	struct mount_attr clear = { .attr_clr = MOUNT_ATTR_RDONLY };
 
+	if (!guard("confine.host"))
+		set.attr_set = 0;
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &set, sizeof(set)) < 0)
 		return complain("the host cannot be made read-only: %s", strerror(errno));
@@ -227,9 +231,11 @@ static int add_all(struct args *a, const struct stage *stage, bool fresh_sys, bo
 	if (!check)
 		return complain("out of memory");
 	ADD(a, "bwrap", "--bind", STAGE_ROOT, "/");
-	ADD(a, "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup",
-	    "--die-with-parent", "--proc", "/proc");
-	err = protect_proc(a, check);
+	ADD(a, "--unshare-pid", "--unshare-uts", "--unshare-cgroup", "--die-with-parent",
+	    "--proc", "/proc");
+	if (guard("confine.ipc"))
+		ADD(a, "--unshare-ipc");
+	err = guard("confine.proc") ? protect_proc(a, check) : 0;
 	if (err)
 		return err;
 	add_devices(a);
@@ -239,7 +245,8 @@ static int add_all(struct args *a, const struct stage *stage, bool fresh_sys, bo
 	add(check, "/sys");
 	if (stage->policy)
 		ADD(a, "--ro-bind", STAGE_POLICY, POLICY_PATH);
-	ADD(a, "--cap-drop", "ALL");
+	if (guard("confine.capabilities"))
+		ADD(a, "--cap-drop", "ALL");
 	for (const char *const *cap = confine_capabilities; root && *cap; cap++) {
 		add(a, "--cap-add");
 		add(a, *cap);
@@ -270,9 +277,9 @@ int stage_exec(const struct stage *stage)
 
 	if (!a)
 		return complain("out of memory");
-	lo = net_loopback();
+	lo = guard("confine.network") ? net_loopback() : 0;
 	err = lo ? complain("the loopback device: %s", strerror(-lo)) : host_readonly();
-	if (!err)
+	if (!err && guard("confine.streams"))
 		err = streams_give(stage->streams);
 	if (!err)
 		err = make_stage();

@@ -46,6 +46,15 @@ static const char *const guards[] = {
 	"recover.reverse",		/* the last step is taken back first */
 	"refuse.conflict",
 	"refuse.mixed",			/* blocks over others than those they are of */
+	/* of seectl: how a command is confined */
+	"confine.capabilities",
+	"confine.filter",		/* of system calls */
+	"confine.host",			/* mounts of the host are read-only before all else */
+	"confine.ipc",
+	"confine.network",
+	"confine.nosuid",		/* of seectl mount */
+	"confine.proc",
+	"confine.streams",
 };
 
 static bool known(const char *const *names, size_t n, const char *name)

@@ -2,7 +2,7 @@
 /*
  * fault.h - named points at which a test can interrupt the process, and guards
  *
- * Only in seed-faults and see-recover-faults, by the environment:
+ * Only in seed-faults, see-recover-faults and seectl-faults, by the environment:
  *
  *	SEE_FAULT=NAME[:NUMBER][=ERRNO|=stop],...
  *	SEE_GUARD_OFF=NAME
