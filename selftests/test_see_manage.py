@@ -18,13 +18,13 @@ def life(h):
     two = seectl('create').out.strip()
     eq([(see['name'], see['owner'], see['state']) for see in listing()],
        [('one', 0, 'idle'), (two, 0, 'idle')], 'list')
-    ok(all(set(see) == {'name', 'id', 'state', 'owner', 'created'} for see in listing()), 'keys')
+    keys = {'name', 'id', 'state', 'owner', 'created', 'processes', 'changes', 'bytes'}
+    ok(all(set(see) == keys for see in listing()), 'keys')
     text = seectl('list').out.splitlines()
     eq([line.split()[0] for line in text], ['NAME', 'one', two], 'list as text')
     seectl('run', 'one', '--', 'sh', '-c', f'echo 12345 >{h.dir}/f')
     status = json.loads(seectl('status', 'one', '--json').out)
-    eq(set(status), {'version', 'name', 'id', 'state', 'owner', 'created', 'processes', 'changes',
-                     'bytes', 'layers'}, 'keys of status')
+    eq(set(status), keys | {'version', 'layers'}, 'keys of status')
     eq((status['name'], status['processes'], status['changes']), ('one', 0, 1), 'status')
     ok({'path': '/', 'writable': True} in status['layers'], 'layers')
     eq(changes('one'), {f'{h.dir}/f': {
@@ -37,6 +37,43 @@ def life(h):
     ok(len(set(ids)) == 2 and max(ids) > 2, f'ids {ids}')
     seectl('abort', 'one')
     seectl('abort', two)
+
+
+@test()
+def figures(h):
+    "processes, changes and bytes of list and status; others' are not shown"
+    def of(name, **kwargs):
+        status = json.loads(seectl('status', name, '--json', **kwargs).out)
+        entry = next(see for see in listing(**kwargs) if see['name'] == name)
+        eq({k: status[k] for k in entry}, entry, 'list, and status')
+        return tuple(entry[k] for k in ('processes', 'changes', 'bytes'))
+
+    h.tree.write('file', 'host\n' * 100000)
+    os.chown(h.dir, MEMBER, MEMBER)
+    os.chown(h.path('file'), MEMBER, MEMBER)
+    seectl('create', 'x', '--over', h.dir, **as_member())
+    eq(of('x', **as_member()), (0, 0, 0), 'of a new one')
+    script = f"""cd {h.dir}; printf x | dd of=file bs=1 seek=200000 conv=notrunc status=none
+                 mkdir new; head -c 100000 /dev/zero >new/big; ln new/big new/same"""
+    seectl('run', 'x', '--keep', '--', 'sh', '-ec', script, **as_member())
+    processes, changed, used = of('x', **as_member())
+    eq((processes, changed), (0, 2), 'processes and changes')
+    ok(4096 + 100000 <= used <= 4096 + 100000 + 6 * 4096, f'it occupies {used} bytes')
+    eq(of('x'), (0, 2, used), 'the same, for root')
+    child = Child(lambda: os.execvp('seectl', ['seectl', 'run', 'x', '--keep', '--', 'sh', '-c',
+                                               'echo; exec sleep 1000']),
+                  uid=MEMBER, gids=as_member()['gids'])
+    try:
+        wait_for('processes', lambda: of('x', **as_member())[0] > 0)
+        ok(of('x')[0] > 0, 'processes, for root')
+    finally:
+        os.kill(child.pid, signal.SIGTERM)
+        os.waitpid(child.pid, 0)
+    entry, = listing(uid=STRANGER)
+    eq({'changes', 'bytes'} & set(entry), set(), 'what a stranger sees')
+    eq(seectl('list', uid=STRANGER).out.splitlines()[1].split()[-2:], ['-', '-'],
+       'what a stranger sees, as text')
+    seectl('abort', 'x')
 
 
 @test()

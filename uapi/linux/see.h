@@ -195,8 +195,8 @@ struct see_open {
  * @id: out
  * @created: out: seconds since 1970
  * @changes: out: changes that SEE_IOC_CHANGES would list
- * @bytes: out: bytes that the private trees occupy: private blocks of changed
- *	   host files; what was born is counted by walking
+ * @bytes: out: bytes that private blocks of changed host files occupy; those of what
+ *	   was born are found by walking
  * @uid: out: owner, in the caller's user name space
  * @state: out: SEE_STATE_*
  * @layers: out: number of layers

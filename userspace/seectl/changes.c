@@ -300,3 +300,66 @@ int changes_read(struct see *see, const char *under, struct changes *changes)
 	drop_doubles(changes);
 	return 0;
 }
+
+/* ---- what was born occupies ---- */
+
+struct born {
+	unsigned int layer;
+	uint64_t ino;
+	uint64_t bytes;
+};
+
+static int by_object(const void *a, const void *b)
+{
+	const struct born *x = a, *y = b;
+
+	if (x->layer != y->layer)
+		return x->layer < y->layer ? -1 : 1;
+	return x->ino < y->ino ? -1 : x->ino > y->ino;
+}
+
+static int born_of(struct see *see, const struct change *c, struct born *born)
+{
+	struct layer *l = layer_at(see, c->layer);
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	if (!l || client_mount(see, l))
+		return -EIO;
+	fd = open_resolve(l->fd, relative(l, c->path), O_PATH | O_NOFOLLOW,
+			  RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH | RESOLVE_NO_XDEV);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -ENOENT;
+	*born = (struct born) { c->layer, st.st_ino, (uint64_t)st.st_blocks * 512 };
+	return 0;
+}
+
+int changes_born(struct see *see, uint64_t *bytes)
+{
+	_cleanup_(changes_free) struct changes changes = {};
+	_cleanup_free_ struct born *born = NULL;
+	int err = changes_read(see, NULL, &changes);
+	size_t n = 0;
+
+	*bytes = 0;
+	if (err)
+		return err;
+	born = calloc(changes.n + 1, sizeof(*born));
+	if (!born)
+		return complain("out of memory");
+	for (size_t i = 0; i < changes.n; i++) {
+		if (!(changes.change[i].what & SEE_CHANGE_NAME_MADE))
+			continue;
+		err = born_of(see, &changes.change[i], &born[n]);
+		if (err == -EIO)
+			return EXIT_SEECTL;
+		/* else it is gone meanwhile */
+		n += !err;
+	}
+	/* an object with several names counts once */
+	qsort(born, n, sizeof(*born), by_object);
+	for (size_t i = 0; i < n; i++)
+		if (!i || by_object(&born[i - 1], &born[i]))
+			*bytes += born[i].bytes;
+	return 0;
+}

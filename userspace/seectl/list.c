@@ -51,39 +51,95 @@ static const char *age(uint64_t created, char text[static 32])
 	return text;
 }
 
+/* changes and bytes of a SEE that is open; complains itself */
+static int look(struct see *see, struct see_status *st)
+{
+	uint64_t born = 0;
+	int err = client_layers(see);
+
+	if (err)
+		return err;
+	err = see_status(see->fd, st);
+	if (err)
+		return client_complain("its status cannot be had", err, NULL);
+	err = changes_born(see, &born);
+	st->bytes += born;
+	return err;
+}
+
 /* ---- list ---- */
+
+/*
+ * @processes, @st: figures of a SEE
+ * Return: whether there is anything in @st: nobody sees it of others' SEEs, nor of one
+ * whose directories are not there.
+ */
+static bool look_at(int dev, const struct see_list_entry *e, int *processes, struct see_status *st)
+{
+	_cleanup_(see_close) struct see see = SEE_INIT;
+	char message[SEE_MESSAGE_MAX + 1];
+
+	*processes = client_processes(e->id);
+	see.fd = see_open(dev, e->id, "", 0, message);
+	return see.fd >= 0 && !look(&see, st);
+}
+
+struct listing {
+	int dev;
+	bool head;
+	struct json_object *sees;
+};
 
 static int list_json(const struct see_list_entry *e, void *data)
 {
 	struct json_object *see = json_object_new_object();
+	const struct listing *l = data;
+	struct see_status st;
+	int processes;
 
 	put_text(see, "name", e->name);
 	put_number(see, "id", e->id);
 	put_text(see, "state", state_name(e->state));
 	put_number(see, "owner", e->uid);
 	put_number(see, "created", e->created);
-	json_object_array_add(data, see);
+	if (look_at(l->dev, e, &processes, &st)) {
+		put_number(see, "changes", st.changes);
+		put_number(see, "bytes", st.bytes);
+	}
+	if (processes >= 0)
+		put_number(see, "processes", (uint64_t)processes);
+	json_object_array_add(l->sees, see);
 	return 0;
 }
 
 static int list_text(const struct see_list_entry *e, void *data)
 {
-	bool *head = data;
-	char owner[16], when[32];
+	char owner[16], when[32], running[16] = "-", changes[24] = "-", bytes[24] = "-";
+	struct listing *l = data;
+	struct see_status st;
+	int processes;
 
-	if (!*head)
-		printf("%-20s %-10s %-12s %s\n", "NAME", "STATE", "OWNER", "AGE");
-	*head = true;
-	printf("%-20s %-10s %-12s %s\n", quote(e->name), state_name(e->state),
-	       owner_name(e->uid, owner), age(e->created, when));
+	if (look_at(l->dev, e, &processes, &st)) {
+		snprintf(changes, sizeof(changes), "%ju", (uintmax_t)st.changes);
+		snprintf(bytes, sizeof(bytes), "%ju", (uintmax_t)st.bytes);
+	}
+	if (processes >= 0)
+		snprintf(running, sizeof(running), "%d", processes);
+	if (!l->head)
+		printf("%-20s %-10s %-12s %-8s %9s %8s %s\n", "NAME", "STATE", "OWNER", "AGE",
+		       "PROCESSES", "CHANGES", "BYTES");
+	l->head = true;
+	printf("%-20s %-10s %-12s %-8s %9s %8s %s\n", quote(e->name), state_name(e->state),
+	       owner_name(e->uid, owner), age(e->created, when), running, changes, bytes);
 	return 0;
 }
 
 int verb_list(int argc, char **argv)
 {
 	_cleanup_(see_close) struct see see = SEE_INIT;
-	struct json_object *top, *sees;
-	bool json, head = false;
+	struct listing l = {};
+	struct json_object *top;
+	bool json;
 	int err, n = parse("list", argc, argv, &json);
 
 	if (n)
@@ -91,15 +147,16 @@ int verb_list(int argc, char **argv)
 	err = client_device(&see);
 	if (err)
 		return err;
+	l.dev = see.dev;
 	if (!json) {
-		err = see_list(see.dev, list_text, &head);
+		err = see_list(see.dev, list_text, &l);
 		return err ? client_complain("the SEEs cannot be listed", err, NULL) : 0;
 	}
 	top = json_object_new_object();
-	sees = json_object_new_array();
+	l.sees = json_object_new_array();
 	put_number(top, "version", 1);
-	json_object_object_add(top, "sees", sees);
-	err = see_list(see.dev, list_json, sees);
+	json_object_object_add(top, "sees", l.sees);
+	err = see_list(see.dev, list_json, &l);
 	if (!err) {
 		put_json(top);
 		return 0;
@@ -159,24 +216,43 @@ static void status_text(const struct see *see, const struct see_status *st, int 
 		       quote(see->layer[i].path));
 }
 
+/* of the SEE before we opened it, which makes it active */
+struct find {
+	const char *name;
+	uint32_t state;
+};
+
+static int find_state(const struct see_list_entry *e, void *data)
+{
+	struct find *find = data;
+
+	if (!strcmp(e->name, find->name))
+		find->state = e->state;
+	return 0;
+}
+
 int verb_status(int argc, char **argv)
 {
 	_cleanup_(see_close) struct see see = SEE_INIT;
 	struct see_status st;
+	struct find find = {};
 	int err, n, processes;
 	bool json;
 
 	n = parse("status", argc, argv, &json);
 	if (n != 1)
 		return n < 0 ? EXIT_SEECTL : usage_error("status", "one NAME");
-	err = client_open(&see, argv[optind]);
+	find.name = argv[optind];
+	err = client_device(&see);
+	if (!err && see_list(see.dev, find_state, &find))
+		err = complain("the SEEs cannot be listed");
 	if (!err)
-		err = client_layers(&see);
+		err = client_open(&see, argv[optind]);
+	if (!err)
+		err = look(&see, &st);
 	if (err)
 		return err;
-	err = see_status(see.fd, &st);
-	if (err)
-		return client_complain("its status cannot be had", err, NULL);
+	st.state = find.state;
 	processes = client_processes(st.id);
 	if (json)
 		status_json(&see, &st, processes);

@@ -170,6 +170,8 @@ struct changes {
 int changes_read(struct see *see, const char *under, struct changes *changes);
 /* as the kernel has them: a born directory without what it contains; mounts nothing */
 int changes_list(struct see *see, struct changes *changes);
+/* the bytes that the objects occupy that were made in the SEE; complains itself */
+int changes_born(struct see *see, uint64_t *bytes);
 void changes_free(struct changes *changes);
 /* "made", "removed"...: the word for a change of a name or an object */
 const char *change_word(const struct change *c);

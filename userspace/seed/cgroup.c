@@ -32,7 +32,12 @@ static int open_cgroup(uint64_t id, bool make)
 	if (make && mkdirat(root, name, 0755) < 0 && errno != EEXIST)
 		return -errno;
 	fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	/* whatever our umask is: how many processes there are may be counted */
+	if (make)
+		(void)fchmod(fd, 0755);
+	return fd;
 }
 
 int cgroup_init(void)
@@ -46,6 +51,7 @@ int cgroup_init(void)
 		return -EOPNOTSUPP;
 	if (mkdir(CGROUP_DIR, 0755) < 0 && errno != EEXIST)
 		return -errno;
+	(void)chmod(CGROUP_DIR, 0755);
 	/* without a controller there is no limit, and nothing else is missing */
 	for (size_t i = 0; i < ARRAY_SIZE(controllers); i++) {
 		(void)write_string(-1, CGROUP_MOUNT "/cgroup.subtree_control", controllers[i]);
