@@ -249,8 +249,9 @@ def interrupted(fault, before, after, faults=()):
 
 BEFORE = ('commit.after-start', 'commit.prepare:3', 'commit.after-prepare', 'commit.journal',
           'commit.after-journal', 'commit.sync', 'commit.before-mark', 'commit.mark')
-AFTER = ('commit.after-mark', 'cleanup.after-end', 'cleanup.tree', 'cleanup.between', 'cleanup.undo',
-         'cleanup.before-remove', 'cleanup.after-remove')
+AFTER = ('commit.after-mark', 'cleanup.link:1', 'cleanup.tree', 'cleanup.between', 'cleanup.renewed',
+         'cleanup.before-end', 'cleanup.after-end', 'cleanup.undo', 'cleanup.before-remove',
+         'cleanup.after-remove')
 
 
 @test(smoke=True)

@@ -592,6 +592,46 @@ def marked(h):
     seectl('abort', 'x')
 
 
+@test(over=('cleanup.between', 'cleanup.renewed', 'cleanup.before-end', 'cleanup.after-end',
+            'cleanup.undo', 'cleanup.before-remove'))
+def marked_later(h, point):
+    "seed dies while it cleans up: what those inside write from then on is never thrown away"
+    populate(h.tree)
+    seectl('create', 'x')
+    open_again = point not in ('cleanup.between', 'cleanup.renewed', 'cleanup.before-end')
+    with view(h) as see, contextlib.ExitStack() as stack:
+        for kind in modify, make, remove:
+            kind(see)
+        held = stack.enter_context(contextlib.closing(Held(see)))
+        want = like(see.root)
+        with in_the_middle(h, point):
+            same_tree(like(h.dir), want, 'the host')
+            held.same('in the middle')
+            def later():
+                see.append('big', 'again\n')
+                see.write('later', 'later\n')
+            child = Child(later)
+            if open_again:
+                child.result()
+            else:
+                wait_for('the writer to wait', lambda: blocked(child.pid))
+        if not open_again:
+            child.result()
+        same_tree(like(h.dir), want, 'the host')
+        want = like(see.root)
+        drop_caches()
+        same_tree(like(see.root), want, 'the SEE')
+        see.holds('later', 'later\n')
+        eq(set(changes('x')), {h.path('big'), h.path('later')}, 'changes')
+        eq([n for n in os.listdir(f'{STORE}/{listing()[0]["id"]}') if not n.isdigit()], ['meta'],
+           'the store')
+    with view(h) as see:
+        same_tree(like(see.root), want, 'the SEE, mounted again')
+    committed(h)
+    h.tree.holds('later', 'later\n')
+    seectl('abort', 'x')
+
+
 @test()
 def failed_commit(h):
     "is taken back under those who live in it, who see nothing of it"

@@ -89,9 +89,7 @@ static void find_journal(uint64_t id, int dir, void *data)
 	bool *found = data;
 
 	(void)id;
-	if (!faccessat(dir, JOURNAL_NAME, F_OK, AT_SYMLINK_NOFOLLOW) ||
-	    !faccessat(dir, JOURNAL_MARK, F_OK, AT_SYMLINK_NOFOLLOW))
-		*found = true;
+	*found |= journal_pending(dir);
 }
 
 /* 0; -ENOENT: nobody ever made a SEE here */

@@ -25,6 +25,8 @@ static const char *const points[] = {
 	"cleanup.link",			/* what step NUMBER displaced is to lose a name */
 	"cleanup.tree",			/* the private tree of layer NUMBER goes */
 	"cleanup.between",		/* it has gone, there is no new one */
+	"cleanup.renewed",		/* all are new; the mark does not say so yet */
+	"cleanup.before-end",		/* it does; the SEE is still closed */
 	"cleanup.undo",			/* pre-images are to go */
 	"cleanup.before-remove",	/* the mark is to be removed */
 	"cleanup.after-remove",

@@ -478,10 +478,26 @@ int journal_mark(int dir)
 	return guard("sync.mark") && sync_dir(dir) ? -EINPROGRESS : 0;
 }
 
+int journal_renewed(int dir)
+{
+	return renameat(dir, JOURNAL_MARK, dir, JOURNAL_RENEWED) < 0 ? -errno : sync_dir(dir);
+}
+
+bool journal_pending(int dir)
+{
+	static const char *const names[] = { JOURNAL_NAME, JOURNAL_MARK, JOURNAL_RENEWED };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!faccessat(dir, names[i], F_OK, AT_SYMLINK_NOFOLLOW))
+			return true;
+	return false;
+}
+
 int journal_remove(int dir)
 {
-	static const char *const names[] = { JOURNAL_NAME ".new", JOURNAL_NAME, JOURNAL_MARK };
-
+	static const char *const names[] = {
+		JOURNAL_NAME ".new", JOURNAL_NAME, JOURNAL_MARK, JOURNAL_RENEWED,
+	};
 	bool removed = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {

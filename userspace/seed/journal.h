@@ -10,12 +10,13 @@
  * Documentation/journal.rst describes it byte by byte.
  *
  * Written as "journal.new", synced, renamed to "journal"; at the mark renamed to
- * "committed".
+ * "committed", and to "renewed" once the SEE's private trees are new ones.
  */
 #ifndef SEED_JOURNAL_H
 #define SEED_JOURNAL_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,7 @@
 #define JOURNAL_MAX	(256U << 20)		/* bytes of a journal */
 #define JOURNAL_NAME	"journal"
 #define JOURNAL_MARK	"committed"
+#define JOURNAL_RENEWED	"renewed"
 
 /**
  * struct journal_header - the beginning
@@ -175,11 +177,15 @@ int journal_decode(struct plan *p, const char *bytes, size_t size);
 
 /* write a journal into the directory of a SEE, durably */
 int journal_write(int dir, const struct plan *p);
-/* @name: JOURNAL_NAME or JOURNAL_MARK; -ENOENT */
+/* @name: JOURNAL_NAME, JOURNAL_MARK or JOURNAL_RENEWED; -ENOENT */
 int journal_read(int dir, const char *name, struct plan *p);
+/* is there any of them? */
+bool journal_pending(int dir);
 /* set the mark, durably; -EINPROGRESS: set, but nobody knows whether durably */
 int journal_mark(int dir);
-/* remove journal and mark, durably; no error if there are none */
+/* after the mark: the private trees are new, durably */
+int journal_renewed(int dir);
+/* remove whichever there is, durably; no error if there is none */
 int journal_remove(int dir);
 
 #endif

@@ -210,11 +210,6 @@ static int op_create(int dev, const struct see_request *req, struct see_reply *r
 
 /* ---- what a commit left ---- */
 
-static bool commit_pending(int dir)
-{
-	return !faccessat(dir, JOURNAL_NAME, F_OK, 0) || !faccessat(dir, JOURNAL_MARK, F_OK, 0);
-}
-
 static int recover(int dev, uint64_t id, int dir, const struct meta *m)
 {
 	_cleanup_close_ int state = store_open_base(STATE_DIR);
@@ -232,7 +227,7 @@ static int recover(int dev, uint64_t id, int dir, const struct meta *m)
 /* an interrupted commit comes before anything else that is done with a SEE */
 static int recover_pending(int dev, uint64_t id, int dir, const struct meta *m, struct note *note)
 {
-	int err = dir >= 0 && commit_pending(dir) ? recover(dev, id, dir, m) : 0;
+	int err = dir >= 0 && journal_pending(dir) ? recover(dev, id, dir, m) : 0;
 
 	return err ? note_fail(note, EUCLEAN,
 			       "an interrupted commit of the SEE cannot be finished: %s; journalctl -u seed has more",

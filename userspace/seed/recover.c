@@ -165,8 +165,8 @@ static int keep_displaced(struct recovery *r)
 }
 
 /*
- * Which of both trees is there is not known after an interruption: the new one is
- * replaced, too, then.
+ * Which of both trees is there is not known after an interruption.  The new one is
+ * replaced, too, then: until journal_renewed() nobody changes anything in it.
  */
 static int renew_trees(struct recovery *r, int *trees)
 {
@@ -175,7 +175,7 @@ static int renew_trees(struct recovery *r, int *trees)
 		char name[16];
 		int err = fault("cleanup.tree", l->index);
 
-		snprintf(name, sizeof(name), "%u", l->index);
+		store_tree_name(l->index, name);
 		if (!err)
 			err = store_discard_entry(l->base, l->part, name);
 		if (!err)
@@ -186,6 +186,31 @@ static int renew_trees(struct recovery *r, int *trees)
 			return err;
 	}
 	return 0;
+}
+
+/* those that renew_trees() made */
+static int open_trees(struct recovery *r, int *trees)
+{
+	for (unsigned int i = 0; i < r->plan.nlayers; i++) {
+		const struct plan_layer *l = &r->plan.layer[i];
+		char name[16];
+
+		store_tree_name(l->index, name);
+		trees[l->index] = openat(r->part[i], name,
+					 O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (trees[l->index] < 0) {
+			say("SEE %ju: its private tree %s/%s/%s cannot be opened: %s",
+			    (uintmax_t)r->see, l->base, l->part, name, strerror(errno));
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+static void close_trees(int *trees)
+{
+	for (unsigned int i = 0; i < SEE_LAYERS_MAX; i++)
+		close_fd(&trees[i]);
 }
 
 static int end_in_module(struct recovery *r, unsigned int flags, const int *trees)
@@ -224,20 +249,34 @@ static int drop_displaced(struct recovery *r)
 	return 0;
 }
 
-int recover_clean(struct recovery *r)
+static int renew(struct recovery *r, int *trees)
 {
-	int trees[SEE_LAYERS_MAX], err, bad;
+	int err = keep_displaced(r);
 
-	memset(trees, -1, sizeof(trees));
-	err = keep_displaced(r);
 	if (!err)
 		err = drop_displaced(r);
 	if (!err)
 		err = renew_trees(r, trees);
-	/* even if there is none: nobody may go on in one that was committed */
+	if (!err)
+		err = fault("cleanup.renewed", 0);
+	/* before anybody changes anything there: what he does must not be thrown away */
+	if (!err)
+		err = journal_renewed(r->dir);
+	return err ? err : fault("cleanup.before-end", 0);
+}
+
+/*
+ * The SEE goes on in @trees; if there was an @err in none: nobody may go on in one
+ * that was committed, or that will be replaced.
+ */
+static int go_on(struct recovery *r, int *trees, int err)
+{
+	int bad;
+
+	if (err)
+		close_trees(trees);
 	bad = end_in_module(r, SEE_END_COMMITTED, trees);
-	for (unsigned int i = 0; i < SEE_LAYERS_MAX; i++)
-		close_fd(&trees[i]);
+	close_trees(trees);
 	if (!err)
 		err = bad;
 	if (!err)
@@ -253,18 +292,31 @@ int recover_clean(struct recovery *r)
 	return err ? err : fault("cleanup.after-remove", 0);
 }
 
+int recover_clean(struct recovery *r)
+{
+	int trees[SEE_LAYERS_MAX];
+
+	memset(trees, -1, sizeof(trees));
+	return go_on(r, trees, renew(r, trees));
+}
+
 /* ---- what an interruption left ---- */
 
-/* does the module still have the commit? */
-static int in_module(struct recovery *r, bool *has)
+/* what the module knows of the commit */
+enum known {
+	KNOWS_NOT,	/* it was loaded since, or the commit has ended */
+	HAS_IT,
+};
+
+static int ask_module(struct recovery *r, enum known *known)
 {
 	_cleanup_(plan_free) struct plan p = {};
 	int err = r->dev < 0 ? -ENOENT : plan_read(&p, r->dev, r->see);
 
-	*has = !err;
-	if (err && err != -ENOENT)
-		return err;
-	if (!err && r->plan.nsteps && p.nsteps != r->plan.nsteps) {
+	*known = !err ? HAS_IT : KNOWS_NOT;
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	if (r->plan.nsteps && p.nsteps != r->plan.nsteps) {
 		say("SEE %ju: its journal is not that of the commit which the kernel has",
 		    (uintmax_t)r->see);
 		return -EUCLEAN;
@@ -274,8 +326,8 @@ static int in_module(struct recovery *r, bool *has)
 
 static int finish_marked(struct recovery *r)
 {
-	bool has;
-	int err = in_module(r, &has);
+	enum known known;
+	int err = ask_module(r, &known);
 
 	if (!err)
 		err = recover_open(r);
@@ -286,29 +338,47 @@ static int finish_marked(struct recovery *r)
 	return err;
 }
 
+/* the SEE may have changed its new trees by now */
+static int finish_renewed(struct recovery *r)
+{
+	int trees[SEE_LAYERS_MAX];
+	enum known known;
+	int err = ask_module(r, &known);
+
+	memset(trees, -1, sizeof(trees));
+	if (!err)
+		err = recover_open(r);
+	if (err)
+		return err;
+	err = go_on(r, trees, known == HAS_IT ? open_trees(r, trees) : 0);
+	if (!err)
+		say("SEE %ju: its commit was complete; cleaned up", (uintmax_t)r->see);
+	return err;
+}
+
 static int take_back_unmarked(struct recovery *r)
 {
-	bool has;
-	int err = in_module(r, &has);
+	enum known known;
+	int err = ask_module(r, &known);
 
 	if (!err)
 		err = recover_open(r);
 	if (!err)
-		err = recover_take_back(r, has ? &recover_by_module : &recover_by_host);
+		err = recover_take_back(r, known == HAS_IT ? &recover_by_module : &recover_by_host);
 	if (!err)
 		err = fault("recover.before-remove", 0);
 	if (!err)
 		err = journal_remove(r->dir);
 	if (!err)
 		err = fault("recover.after-remove", 0);
-	if (!err && has)
+	if (!err && known == HAS_IT)
 		err = recover_end_in_module(r, SEE_END_RELOAD);
 	if (err)
 		return err;
 	say("SEE %ju: its commit was interrupted; taken back%s", (uintmax_t)r->see,
 	    r->torn ? " but for what is in " STATE_DIR "/" KEPT_NAME : "");
 	/* the versions that the module recorded anew; without them they are conflicts */
-	if (has)
+	if (known == HAS_IT)
 		(void)recover_sync(r);
 	/* what is left of it does no harm, and goes at the next start */
 	(void)recover_drop_undo(r);
@@ -318,10 +388,10 @@ static int take_back_unmarked(struct recovery *r)
 /* a commit that did nothing yet */
 static int drop_unjournaled(struct recovery *r, const struct meta *m)
 {
-	bool has;
-	int err = in_module(r, &has);
+	enum known known;
+	int err = ask_module(r, &known);
 
-	if (!err && has)
+	if (!err && known == HAS_IT)
 		err = recover_end_in_module(r, SEE_END_RELOAD);
 	if (!err)
 		err = journal_remove(r->dir);
@@ -348,21 +418,28 @@ static int of_a_commit(int err)
 
 int recover_see(struct recovery *r, const struct meta *m)
 {
-	int err = journal_read(r->dir, JOURNAL_MARK, &r->plan);
+	static const struct {
+		const char *name;
+		int (*finish)(struct recovery *r);
+		int incomplete;		/* what it is if it is not whole */
+	} states[] = {
+		{ JOURNAL_RENEWED, finish_renewed, -EBADMSG },
+		{ JOURNAL_MARK, finish_marked, -EBADMSG },
+		/* one that was not complete was not acted upon */
+		{ JOURNAL_NAME, take_back_unmarked, -ENOENT },
+	};
 
-	if (!err)
-		return r->plan.see == r->see ? of_a_commit(finish_marked(r)) :
-			journal_trouble(r, JOURNAL_MARK, -EBADMSG);
-	plan_free(&r->plan);
-	if (err != -ENOENT)
-		return journal_trouble(r, JOURNAL_MARK, err == -ENODATA ? -EBADMSG : err);
-	err = journal_read(r->dir, JOURNAL_NAME, &r->plan);
-	if (!err)
-		return r->plan.see == r->see ? of_a_commit(take_back_unmarked(r)) :
-			journal_trouble(r, JOURNAL_NAME, -EBADMSG);
-	plan_free(&r->plan);
-	/* one that was not complete was not acted upon */
-	if (err != -ENOENT && err != -ENODATA)
-		return journal_trouble(r, JOURNAL_NAME, err);
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+		int err = journal_read(r->dir, states[i].name, &r->plan);
+
+		if (!err)
+			return r->plan.see == r->see ? of_a_commit(states[i].finish(r)) :
+				journal_trouble(r, states[i].name, -EBADMSG);
+		plan_free(&r->plan);
+		if (err == -ENODATA)
+			err = states[i].incomplete;
+		if (err != -ENOENT)
+			return journal_trouble(r, states[i].name, err);
+	}
 	return drop_unjournaled(r, m);
 }

@@ -67,8 +67,8 @@ void recover_end(struct recovery *r);
 /* take back all steps, and write it out; the journal is left */
 int recover_take_back(struct recovery *r, const struct recover_ops *ops);
 /*
- * after the mark: keep what is to be kept, new private trees, and let the SEE go on
- * in them; remove the mark
+ * after the mark: keep what is to be kept, new private trees, say so on disk, and let
+ * the SEE go on in them; remove the mark
  */
 int recover_clean(struct recovery *r);
 /* the module's commit, if it has one, is over; @flags: SEE_END_*, 0: nothing was done */

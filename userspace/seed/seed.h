@@ -85,6 +85,8 @@ int store_open_part(const char *base, const char *part);
 /* undo-INDEX, new and empty */
 void store_undo_name(unsigned int index, char name[static 32]);
 int store_make_undo(const struct plan_layer *l);
+/* the name of a private tree in its part */
+void store_tree_name(unsigned int index, char name[static 16]);
 /* an empty private tree, where there is none: its descriptor */
 int store_new_tree(const char *base, const char *part, unsigned int index);
 /* BASE/PART/NAME goes to the trash, if it is there */

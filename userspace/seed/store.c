@@ -6,6 +6,7 @@
  *	/var/lib/see/ID/meta		what there is to know of a SEE
  *	/var/lib/see/ID/journal		there is a commit without a mark (journal.h)
  *	/var/lib/see/ID/committed	there is a mark, and something left to do
+ *	/var/lib/see/ID/renewed		the same, but the private trees are new ones
  *	/var/lib/see/ID/INDEX/		private tree of a layer
  *	/var/lib/see/ID/undo-INDEX/	pre-images of a commit
  *	/var/lib/see/kept/ID/		what a commit did not throw away (keep.h)
@@ -370,6 +371,11 @@ void store_undo_name(unsigned int index, char name[static 32])
 	snprintf(name, 32, "undo-%u", index);
 }
 
+void store_tree_name(unsigned int index, char name[static 16])
+{
+	snprintf(name, 16, "%u", index);
+}
+
 static int make_empty(const char *base, const char *part, const char *name)
 {
 	_cleanup_close_ int dir = store_open_part(base, part);
@@ -397,7 +403,7 @@ int store_new_tree(const char *base, const char *part, unsigned int index)
 {
 	char name[16];
 
-	snprintf(name, sizeof(name), "%u", index);
+	store_tree_name(index, name);
 	return make_empty(base, part, name);
 }
 
@@ -412,7 +418,7 @@ static int make_tree(int base, const char *name, unsigned int index)
 	dir = openat(base, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (dir < 0)
 		return -errno;
-	snprintf(tree, sizeof(tree), "%u", index);
+	store_tree_name(index, tree);
 	if (mkdirat(dir, tree, 0700) < 0)
 		return -errno;
 	if (fsync(dir) < 0 || fsync(base) < 0)

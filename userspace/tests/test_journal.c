@@ -301,7 +301,10 @@ static void files(const struct plan *p)
 	cut = openat(fd, JOURNAL_MARK, O_WRONLY | O_CLOEXEC);
 	OK(!ftruncate(cut, 200) && journal_read(fd, JOURNAL_MARK, &back) == -ENODATA, "cut off");
 	close(cut);
-	OK(!journal_remove(fd) && faccessat(fd, JOURNAL_MARK, F_OK, 0) < 0, "removed");
+	OK(!journal_renewed(fd) && faccessat(fd, JOURNAL_MARK, F_OK, 0) < 0 && journal_pending(fd),
+	   "renamed once more");
+	OK(!journal_remove(fd) && faccessat(fd, JOURNAL_RENEWED, F_OK, 0) < 0 && !journal_pending(fd),
+	   "removed");
 	OK(!journal_remove(fd), "removed again");
 	rmdir(dir);
 }

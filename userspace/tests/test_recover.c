@@ -920,8 +920,9 @@ static void cleaned(void)
 static void cleaned_killed(void)
 {
 	static const char *const points[] = {
-		"cleanup.tree", "cleanup.between", "cleanup.undo", "cleanup.before-remove",
-		"cleanup.after-remove", "cleanup.keep:1",
+		"cleanup.tree", "cleanup.between", "cleanup.renewed", "cleanup.before-end",
+		"cleanup.after-end", "cleanup.undo", "cleanup.before-remove", "cleanup.after-remove",
+		"cleanup.keep:1", "cleanup.link:3",
 	};
 	size_t bad = 0, kills = 0;
 
@@ -944,10 +945,37 @@ static void cleaned_killed(void)
 		now = dump("host");
 		bad += strcmp(now, after) || !kept("1", "the host's\n") ||
 		       access("base/" PART "/0", F_OK) < 0 || !access("base/" PART "/0/made", F_OK) ||
-		       !access("base/7/committed", F_OK);
+		       !access("base/7/committed", F_OK) || !access("base/7/renewed", F_OK);
 		clear(&s);
 	}
 	OK(!bad && kills == ARRAY_SIZE(points), "the same if it is killed anywhere (%zu, %zu)", kills, bad);
+}
+
+/* once the SEE may go on in its new tree, what it makes there stays */
+static void cleaned_in_use(void)
+{
+	static const char *const points[] = {
+		"cleanup.before-end", "cleanup.after-end", "cleanup.undo", "cleanup.before-remove",
+	};
+	size_t bad = 0, kills = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(points); i++) {
+		_cleanup_free_ char *after = NULL, *now = NULL;
+		struct scene s;
+
+		set_up(&s);
+		apply_first(&s, s.plan.nsteps);
+		after = dump("host");
+		mark();
+		kills += (size_t)recover_killed_at(points[i]);
+		put("base/" PART "/0/made-since", "the SEE's\n");
+		bad += recover() != 0;
+		now = dump("host");
+		bad += strcmp(now, after) || !has("base/" PART "/0/made-since", "the SEE's\n") ||
+		       !access("base/" PART "/undo-0", F_OK) || !access("base/7/renewed", F_OK);
+		clear(&s);
+	}
+	OK(!bad && kills == ARRAY_SIZE(points), "what the SEE made since then stays (%zu, %zu)", kills, bad);
 }
 
 /* ---- what cannot be ---- */
@@ -1002,6 +1030,7 @@ int main(void)
 	torn_attributes();
 	cleaned();
 	cleaned_killed();
+	cleaned_in_use();
 	damaged();
 	MUST(chdir("/"));
 	remove_all(dir);
