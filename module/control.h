@@ -37,8 +37,9 @@ struct see_env_layer {
  * @nlayers: of @layer
  * @loaded: @layer is complete; adopting is over
  * @gone: off the list
- * @txlock: protects @tx
+ * @txlock: protects @tx and @nothing
  * @tx: a commit that is under way, or NULL
+ * @nothing: the last one ended before any step of it was applied
  * @layer: adopted layers
  */
 struct see_env {
@@ -55,8 +56,9 @@ struct see_env {
 	unsigned int nlayers;
 	bool loaded;
 	bool gone;
-	struct mutex txlock;	/* tx */
+	struct mutex txlock;	/* tx, nothing */
 	struct see_tx *tx;
+	bool nothing;
 	struct see_env_layer layer[SEE_LAYERS_MAX];
 };
 

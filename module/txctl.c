@@ -2,7 +2,7 @@
 /*
  * txctl.c - commits: what clients and the daemon ask of /dev/see
  *
- * Owns see_env.tx.  A client's request is queued with its credentials and mounts;
+ * Owns see_env.tx and .nothing.  A client's request is queued with its credentials and mounts;
  * the daemon makes a commit of it (commit.c), and drives it step by step.  Nobody
  * may use the layers meanwhile: only the SEE itself holds their superblocks, and
  * the daemon, which alone can mount them, gives none out.
@@ -312,6 +312,7 @@ static int see_start(struct see_env *env, struct see_req *req, struct see_commit
 		see_tx_free(tx);
 	} else {
 		s->steps = tx->n;
+		env->nothing = false;
 		WRITE_ONCE(env->tx, tx);
 	}
 out:
@@ -369,7 +370,7 @@ int see_dev_commit_plan(struct file *file, void *arg)
 {
 	struct see_commit_plan *p = arg;
 	struct see_env *env;
-	int err = -ENOENT;
+	int err;
 
 	if (!p->see || p->len < SEE_PLAN_MIN || p->len > SEE_PLAN_MAX || p->count)
 		return -EINVAL;
@@ -380,6 +381,8 @@ int see_dev_commit_plan(struct file *file, void *arg)
 	if (env->tx)
 		err = see_batch_fill(p->buf, &p->len, &p->count, &p->cursor,
 				     see_fill_plan, env->tx);
+	else
+		err = env->nothing ? -ECANCELED : -ENOENT;
 	mutex_unlock(&env->txlock);
 	see_env_put(env);
 	return err;
@@ -408,6 +411,20 @@ int see_dev_commit_step(struct file *file, void *arg)
 	mutex_unlock(&env->txlock);
 	see_env_put(env);
 	return err;
+}
+
+/*
+ * Take the commit from the SEE, to end it; txlock is held.  Whoever finds its journal
+ * later wants to know if there is anything to take back.
+ */
+static struct see_tx *see_take_tx(struct see_env *env)
+{
+	struct see_tx *tx = NULL;
+
+	swap(tx, env->tx);
+	if (tx)
+		env->nothing = !tx->started;
+	return tx;
 }
 
 /* the layers are not what the private trees are any more: who uses them gets EIO */
@@ -472,8 +489,8 @@ int see_dev_commit_end(struct file *file, void *arg)
 {
 	struct see_commit_end *e = arg;
 	s32 trees[SEE_LAYERS_MAX];
-	struct see_tx *tx = NULL;
 	struct see_env *env;
+	struct see_tx *tx;
 
 	if (!e->see || (e->flags & ~(SEE_END_RELOAD | SEE_END_COMMITTED)) ||
 	    e->reserved || e->lost || e->ntrees > SEE_LAYERS_MAX)
@@ -485,7 +502,7 @@ int see_dev_commit_end(struct file *file, void *arg)
 	if (!env)
 		return -ENOENT;
 	mutex_lock(&env->txlock);
-	swap(tx, env->tx);
+	tx = see_take_tx(env);
 	if (tx)
 		see_tx_settle(tx);
 	if (tx && e->flags)
@@ -511,7 +528,7 @@ void see_env_drop_tx(struct see_env *env, bool all)
 
 	mutex_lock(&env->txlock);
 	if (env->tx && (all || !env->tx->started))
-		swap(tx, env->tx);
+		tx = see_take_tx(env);
 	mutex_unlock(&env->txlock);
 	see_tx_free(tx);
 }

@@ -317,7 +317,8 @@ def fails(h):
     "what fails and kills nobody is taken back at once"
     before, after = expected()
     for fault in ('commit.step:2', 'commit.step:9', 'commit.after-step:5', 'commit.sync',
-                  'commit.before-mark', 'commit.mark', 'commit.prepare:1', 'commit.journal'):
+                  'commit.before-mark', 'commit.mark', 'commit.prepare:1', 'commit.journal',
+                  'commit.after-journal'):
         with machine():
             make_changes()
             left = left_in('x')
@@ -441,6 +442,38 @@ def host_before_taking_back(h):
         now = tree_of(DATA)
         seectl('commit', '--criterion', 'writes', 'x', status=3)
         same_tree(tree_of(DATA), now, 'the host')
+
+
+@test(over=('commit.after-journal', 'commit.step:0'))
+def host_before_the_first_step(h, fault):
+    "what it does when there is a journal, but nothing was applied, stays"
+    with machine():
+        make_changes()
+        left = left_in('x')
+        _, killed = commit(fault)
+        eq(killed, True, 'killed')
+        t = Tree(DATA)
+        for name in 'grown', 'data', 'cut':
+            t.append(name, 'host')
+        # as the SEE would have it
+        t.chmod('attr', 0o4711)
+        t.truncate('cut', 9000)
+        now = tree_of(DATA)
+        if fault == 'commit.step:0':
+            done = subprocess.run([f'{os.environ["ALCATRAZ"]}/bin/see-recover'], text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            ok(done.returncode and 'start seed' in done.stdout, f'see-recover: {done}')
+            same_tree(tree_of(DATA), now, 'the host, after see-recover')
+        run('systemctl', 'start', 'seed')
+        same_tree(tree_of(DATA), now, 'the host')
+        eq(os.path.exists(f'{STORE}/kept'), False, 'something is kept')
+        eq(look()[1:], (['1'], ['meta']), 'the store')
+        eq(set(left_in('x')), set(left), 'what is left in the SEE')
+        goes_on(fault)
+        found = in_conflict()
+        ok({'grown', 'data', 'cut', 'attr'} <= set(found), f'conflicts: {found}')
+        seectl('commit', '--criterion', 'writes', 'x', status=3)
+        same_tree(tree_of(DATA), now, 'the host, after a commit that was refused')
 
 
 # ---- any moment ---------------------------------------------------------------

@@ -630,6 +630,10 @@ struct see_commit_start {
  * @cursor: in: 0 at first, then as it came back; out: where to go on
  *
  * The extents of a step follow it.  A batch without records is the end.
+ *
+ * ENOENT: there is no commit.  ECANCELED: nor is there anything to take back of the
+ * last one since the module was loaded: it ended, maybe with its daemon, before any
+ * step was applied.
  */
 struct see_commit_plan {
 	__u64 see;

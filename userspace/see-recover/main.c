@@ -23,25 +23,26 @@ struct run {
 
 struct wanted {
 	uint64_t id;
-	bool committing;
+	bool journal;
+	bool known;
 };
 
-static int is_committing(const struct see_list_entry *e, void *data)
+static int is_known(const struct see_list_entry *e, void *data)
 {
 	struct wanted *w = data;
 
-	if (e->id == w->id && e->state == SEE_STATE_COMMITTING)
-		w->committing = true;
+	if (e->id == w->id && (w->journal || e->state == SEE_STATE_COMMITTING))
+		w->known = true;
 	return 0;
 }
 
-/* a kernel that has the commit knows better: seed asks it */
-static bool kernel_has(uint64_t id)
+/* a kernel that has the commit, or had it, knows what was applied: seed asks it */
+static bool kernel_knows(uint64_t id, int dir)
 {
-	struct wanted w = { .id = id };
+	struct wanted w = { .id = id, .journal = journal_pending(dir) };
 	_cleanup_close_ int dev = see_open_device(0);
 
-	return dev >= 0 && !see_list(dev, is_committing, &w) && w.committing;
+	return dev >= 0 && !see_list(dev, is_known, &w) && w.known;
 }
 
 static void tell(const struct plan_step *s, unsigned int conflict, void *data)
@@ -64,8 +65,8 @@ static void recover_one(uint64_t id, int dir, void *data)
 		run->failed++;
 		return;
 	}
-	if (kernel_has(id)) {
-		say("SEE %ju: the kernel has its commit; start seed, which asks it", (uintmax_t)id);
+	if (kernel_knows(id, dir)) {
+		say("SEE %ju: the kernel knows of its commit; start seed, which asks it", (uintmax_t)id);
 		run->failed++;
 		return;
 	}

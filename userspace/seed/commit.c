@@ -319,8 +319,12 @@ static int carry_out(struct commit *c)
 /* nothing was done: as before */
 static int give_up(struct commit *c, int err)
 {
+	int bad = journal_remove(c->r.dir);
+
 	(void)recover_end_in_module(&c->r, 0);
-	(void)recover_drop_undo(&c->r);
+	/* a journal that is still there speaks of what lies in it */
+	if (!bad)
+		(void)recover_drop_undo(&c->r);
 	c->outcome = SEE_OUTCOME_REFUSED;
 	return err;
 }

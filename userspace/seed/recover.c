@@ -305,6 +305,7 @@ int recover_clean(struct recovery *r)
 /* what the module knows of the commit */
 enum known {
 	KNOWS_NOT,	/* it was loaded since, or the commit has ended */
+	DID_NOTHING,	/* it was given up before a step was applied */
 	HAS_IT,
 };
 
@@ -313,9 +314,9 @@ static int ask_module(struct recovery *r, enum known *known)
 	_cleanup_(plan_free) struct plan p = {};
 	int err = r->dev < 0 ? -ENOENT : plan_read(&p, r->dev, r->see);
 
-	*known = !err ? HAS_IT : KNOWS_NOT;
+	*known = !err ? HAS_IT : err == -ECANCELED ? DID_NOTHING : KNOWS_NOT;
 	if (err)
-		return err == -ENOENT ? 0 : err;
+		return err == -ENOENT || err == -ECANCELED ? 0 : err;
 	if (r->plan.nsteps && p.nsteps != r->plan.nsteps) {
 		say("SEE %ju: its journal is not that of the commit which the kernel has",
 		    (uintmax_t)r->see);
@@ -356,11 +357,25 @@ static int finish_renewed(struct recovery *r)
 	return err;
 }
 
+/* the host and whoever writes to it went on meanwhile: nothing is touched */
+static int drop_unapplied(struct recovery *r)
+{
+	int err = journal_remove(r->dir);
+
+	if (err)
+		return err;
+	say("SEE %ju: its commit was interrupted before it did anything", (uintmax_t)r->see);
+	(void)recover_drop_undo(r);
+	return 0;
+}
+
 static int take_back_unmarked(struct recovery *r)
 {
 	enum known known;
 	int err = ask_module(r, &known);
 
+	if (!err && known == DID_NOTHING)
+		return drop_unapplied(r);
 	if (!err)
 		err = recover_open(r);
 	if (!err)
