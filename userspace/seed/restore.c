@@ -356,8 +356,10 @@ static int open_object(int mount, const char *key, int flags)
 static int open_all(struct restoring *m, unsigned int *conflict)
 {
 	int mount = host_part(m->r, m->s);
+	/* attributes need no open for writing, which a program that runs would refuse */
+	int mode = m->s->see->flags & SEE_STEP_DATA ? O_RDWR : O_RDONLY;
 
-	m->host = open_object(mount, step_text(m->s, SEE_TEXT_SRC_KEY), O_RDWR);
+	m->host = open_object(mount, step_text(m->s, SEE_TEXT_SRC_KEY), mode);
 	if (m->host == -ESTALE)
 		*conflict = SEE_CONFLICT_GONE;
 	if (m->host < 0)

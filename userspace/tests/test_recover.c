@@ -879,6 +879,64 @@ static void torn_attributes(void)
 	clear(&s);
 }
 
+/* a program that runs until its input ends; it has begun when this returns */
+static pid_t run_program(const char *path, int *input)
+{
+	int in[2], out[2];
+	char c = 'x';
+	pid_t pid;
+
+	MUST(pipe2(in, O_CLOEXEC));
+	MUST(pipe2(out, O_CLOEXEC));
+	fflush(stdout);
+	pid = fork();
+	MUST(pid);
+	if (!pid) {
+		dup2(in[0], 0);
+		dup2(out[1], 1);
+		execl(path, path, NULL);
+		_exit(127);
+	}
+	close(in[0]);
+	close(out[1]);
+	MUST(write(in[1], &c, 1));
+	if (read(out[0], &c, 1) != 1)
+		die("a program");
+	close(out[0]);
+	*input = in[1];
+	return pid;
+}
+
+/* a daemon that was started from the initramfs, say, or on a live machine */
+static void running_program(void)
+{
+	_cleanup_free_ char *cat = NULL;
+	int input, status, fd;
+	struct scene s;
+	size_t len;
+	pid_t pid;
+
+	set_up(&s);
+	if (read_file(AT_FDCWD, "/bin/cat", 1U << 24, &cat, &len))
+		die("/bin/cat");
+	fd = open("host/attr", O_WRONLY | O_TRUNC | O_CLOEXEC);
+	MUST(fd);
+	MUST(write_all(fd, cat, len));
+	close(fd);
+	/* writing took set-id bits away */
+	MUST(chmod("host/attr", 06755));
+	set_time("host/attr", 1000000000);
+	free(s.before);
+	s.before = dump("host");
+	apply_first(&s, 12);
+	pid = run_program("host/attr", &input);
+	OK(open("host/attr", O_WRONLY | O_CLOEXEC) < 0 && errno == ETXTBSY, "a program runs");
+	OK(!recover() && as_before(&s), "attributes of a program that runs are taken back");
+	close(input);
+	MUST(waitpid(pid, &status, 0));
+	clear(&s);
+}
+
 /* ---- after the mark ---- */
 
 static void mark(void)
@@ -1028,6 +1086,7 @@ int main(void)
 	torn_names_killed();
 	torn_data();
 	torn_attributes();
+	running_program();
 	cleaned();
 	cleaned_killed();
 	cleaned_in_use();
