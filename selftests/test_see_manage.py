@@ -235,6 +235,49 @@ def interrupted_abort(h):
     wait_for('the abort', lambda: not listing())
 
 
+def answered(*args, status=0):
+    """seectl, which must come to an end."""
+    done = subprocess.run(['timeout', '-k', '5', '60', 'seectl', *args], cwd='/',
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    eq(done.returncode, status, f'{args}: {done.stdout}')
+
+
+def waits_for_disk(pid):
+    """A thread of the process does."""
+    def state(task):
+        with open(f'/proc/{pid}/task/{task}/stat') as f:
+            return f.read().rsplit(')', 1)[1].split()[0]
+    return 'D' in [state(task) for task in os.listdir(f'/proc/{pid}/task')]
+
+
+@test()
+def trash_of_others(h):
+    "that takes long to remove, or for ever, delays nobody's requests"
+    far, near = h.path('far'), h.path('near')
+    os.mkdir(near)
+    with file_system(h, far, 16 << 20):
+        run('systemctl', 'stop', 'seed')
+        os.mkdir(f'{far}/.see', 0o700)
+        os.setxattr(f'{far}/.see', 'trusted.see.store', b'1')
+        os.makedirs(f'{far}/.see/trash-99-0/a')
+        # what is removed there waits until it is thawed
+        run('fsfreeze', '-f', far)
+        try:
+            run('systemctl', 'start', 'seed')
+            wait_for('the remover to be at work', lambda: waits_for_disk(daemon()))
+            for n in range(3):
+                answered('create', '--over', near, 'y')
+                answered('create', '--over', near, 'y', status=125)
+                answered('run', 'y', '--keep', '--', 'sh', '-c', f'echo {n} >{near}/f')
+                answered('commit', 'y', *('--criterion', 'writes'))
+                h.tree.holds('near/f', f'{n}\n')
+                answered('abort', 'y')
+            ok(os.path.isdir(f'{far}/.see/trash-99-0/a'), 'the trash is there')
+        finally:
+            run('fsfreeze', '-u', far)
+        wait_for('the store to go', lambda: not os.path.exists(f'{far}/.see'))
+
+
 @test()
 def damaged_store(h):
     "a damaged meta file is left alone, and disturbs no other SEE"
@@ -481,10 +524,10 @@ def many_at_once(h):
         time.sleep(0.01 * i)
         job.kill()
         job.wait()
-    # requests begin in their order, and each has a thread
+    # requests begin in their order, and each has a thread; two are always there
     seectl('create', 'last')
     tasks = f'/proc/{daemon()}/task'
-    wait_for('the last of them', lambda: len(os.listdir(tasks)) == 1)
+    wait_for('the last of them', lambda: len(os.listdir(tasks)) == 2)
     for see in listing():
         seectl('abort', see['name'])
     eq(listing(), [], 'SEEs')

@@ -34,34 +34,35 @@ static void *work(void *data)
 {
 	struct job *job = data;
 
-	if (job->abort) {
-		if (job->abort == ALL_TRASH)
-			trash_empty_all();
-		else
-			op_finish_abort(job->dev, job->abort);
-	} else {
+	if (job->abort)
+		op_finish_abort(job->dev, job->abort);
+	else
 		op_run(job->dev, &job->req);
-	}
 	free(job);
 	sem_post(&slots);
 	return NULL;
 }
 
-/* takes over @job */
-static void start(struct job *job)
+int start_thread(void *(*function)(void *data), void *data)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
 	int err;
 
-	while (sem_wait(&slots) < 0)
-		;
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, 512U << 10);
-	err = pthread_create(&thread, &attr, work, job);
+	err = pthread_create(&thread, &attr, function, data);
 	pthread_attr_destroy(&attr);
-	if (err)
+	return -err;
+}
+
+/* takes over @job */
+static void start(struct job *job)
+{
+	while (sem_wait(&slots) < 0)
+		;
+	if (start_thread(work, job))
 		/* slower, but done */
 		work(job);
 }
@@ -186,7 +187,10 @@ int main(int argc, char **argv)
 	err = op_start(dev);
 	if (err)
 		return fail("the SEEs in " STATE_DIR, err);
-	start_abort(dev, ALL_TRASH);
+	/* after recovery, which may still want what is in it */
+	err = trash_start();
+	if (err)
+		return fail("a thread that removes what is thrown away", err);
 	sd_notify(0, "READY=1");
 	err = loop(dev, stop);
 	sd_notify(0, "STOPPING=1");

@@ -35,6 +35,16 @@ static void close_all(struct mounts *mounts)
 		close_fd(&mounts->fd[i]);
 }
 
+/* something of a SEE may have gone to the trash */
+static void wake_trash_of(const struct meta *m)
+{
+	/* of one that was not made, not all layers have a store */
+	for (unsigned int i = 0; i < m->nlayers; i++)
+		if (m->layer[i].base && strcmp(m->layer[i].base, STATE_DIR))
+			trash_wake(m->layer[i].base);
+	trash_wake(STATE_DIR);
+}
+
 /* ---- create ---- */
 
 /* which directories, and may the caller? */
@@ -198,12 +208,8 @@ static int op_create(int dev, const struct see_request *req, struct see_reply *r
 	if (!m)
 		return note_fail(note, ENOMEM, "out of memory");
 	err = create(dev, req, m, reply, note);
-	if (err) {
-		for (unsigned int i = 0; i < m->nlayers; i++)
-			if (m->layer[i].base)
-				trash_empty(m->layer[i].base);
-		trash_empty(STATE_DIR);
-	}
+	if (err)
+		wake_trash_of(m);
 	meta_free(m);
 	return err;
 }
@@ -321,15 +327,7 @@ static int abort_see(int dev, uint64_t id, int dir, struct meta *m, struct note 
 	return 0;
 }
 
-static void empty_trash_of(const struct meta *m)
-{
-	for (unsigned int i = 0; i < m->nlayers; i++)
-		if (strcmp(m->layer[i].base, STATE_DIR))
-			trash_empty(m->layer[i].base);
-	trash_empty(STATE_DIR);
-}
-
-/* answers by itself, before the trash is emptied */
+/* answers by itself */
 static int op_abort(int dev, uint64_t id, struct see_reply *reply, struct note *note)
 {
 	_cleanup_free_ struct meta *m = calloc(1, sizeof(*m));
@@ -353,7 +351,7 @@ static int op_abort(int dev, uint64_t id, struct see_reply *reply, struct note *
 	if (!err) {
 		if (reply)
 			(void)see_reply(dev, reply);
-		empty_trash_of(m);
+		wake_trash_of(m);
 	}
 	meta_free(m);
 	return err;
@@ -389,11 +387,8 @@ static int op_commit(int dev, const struct see_request *req, struct see_reply *r
 	if (!err)
 		err = commit_run(dev, req, m, dir, state, reply, note);
 	close_fd(&dir);
-	/*
-	 * Also if it failed: pre-images may have been made.  Before the answer, since
-	 * some are links to files of the host, which then would have one too many.
-	 */
-	empty_trash_of(m);
+	/* also if it failed: pre-images may have been made */
+	wake_trash_of(m);
 	if (!err) {
 		memcpy(reply->message, note->text, sizeof(reply->message));
 		(void)see_reply(dev, reply);

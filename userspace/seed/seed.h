@@ -2,8 +2,8 @@
 /*
  * The daemon.  Its truth is on disk, in the store of each SEE (store.c), and in
  * the module; what is in memory is one request at a time, each in a thread of
- * its own, so that none delays another's.  Requests of one SEE are serialised
- * by a lock on its store.
+ * its own, so that none delays another's, and a list of stores with something in
+ * the trash.  Requests of one SEE are serialised by a lock on its store.
  *
  * main.c     attaches, reads requests, starts threads
  * ops.c      what each request does
@@ -92,10 +92,10 @@ int store_new_tree(const char *base, const char *part, unsigned int index);
 /* BASE/PART/NAME goes to the trash, if it is there */
 int store_discard_entry(const char *base, const char *part, const char *name);
 
-/* trash.c: remove what lies in the trash of a store, now and in this thread */
-void trash_empty(const char *base);
-/* the same for every store there is on a mount */
-void trash_empty_all(void);
+/* trash.c: a thread that removes what is in the trash, everywhere to begin with */
+int trash_start(void);
+/* there is something in the trash of a store; waits for nothing */
+void trash_wake(const char *base);
 #define TRASH_PREFIX	"trash-"
 
 /* layer.c */
@@ -126,8 +126,9 @@ int op_start(int dev);
 /* finish an abort in this thread */
 void op_finish_abort(int dev, uint64_t id);
 
-/* main.c: finish an abort in another thread, or empty the trash everywhere */
+/* main.c: finish an abort in another thread */
 void start_abort(int dev, uint64_t id);
-#define ALL_TRASH	UINT64_MAX
+/* a thread that nobody waits for */
+int start_thread(void *(*function)(void *data), void *data);
 
 #endif

@@ -5,6 +5,9 @@
  * A SEE may have made trees as deep as it liked, so nothing here recurses or
  * builds paths: what lies below a directory is first moved up beside it, until
  * everything is one level deep.  What a power cut leaves is found again.
+ *
+ * There may be millions of files, of one SEE, or a file system that does not answer:
+ * a thread of its own removes them, and no request waits for it.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -13,7 +16,19 @@
 
 #include "seed.h"
 
-static pthread_mutex_t trash_lock = PTHREAD_MUTEX_INITIALIZER;
+/* a store that is to be looked at */
+struct due {
+	struct due *next;
+	char base[];
+};
+
+/* what the remover is to do; @all: it looks at every store on a mount */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	struct due *first;
+	bool all;
+} todo = { .lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER, .all = true };
 
 static bool dot(const char *name)
 {
@@ -118,25 +133,23 @@ static void empty(int base, const char *where)
 	}
 }
 
-void trash_empty(const char *base)
+static void empty_store(const char *base)
 {
 	_cleanup_close_ int fd = store_open_base(base);
 
 	if (fd < 0)
 		return;
-	pthread_mutex_lock(&trash_lock);
 	empty(fd, base);
 	/* a store on another file system is there only while it is needed */
 	if (strcmp(base, STATE_DIR) && !rmdir(base))
 		say("removed %s, which was empty", base);
-	pthread_mutex_unlock(&trash_lock);
 }
 
-void trash_empty_all(void)
+static void empty_all(void)
 {
 	struct mount_table mounts;
 
-	trash_empty(STATE_DIR);
+	empty_store(STATE_DIR);
 	if (mount_table_read(&mounts))
 		return;
 	for (size_t i = 0; i < mounts.n; i++) {
@@ -147,7 +160,73 @@ void trash_empty_all(void)
 		    strncmp(mounts.entry[i].fstype, "nfs", 3) &&
 		    strcmp(mounts.entry[i].fstype, "cifs") &&
 		    strcmp(mounts.entry[i].fstype, "autofs"))
-			trash_empty(path);
+			empty_store(path);
 	}
 	mount_table_free(&mounts);
+}
+
+/* ---- the remover ---- */
+
+static bool is_due(const char *base)
+{
+	for (const struct due *d = todo.first; d; d = d->next)
+		if (!strcmp(d->base, base))
+			return true;
+	return false;
+}
+
+void trash_wake(const char *base)
+{
+	size_t len = strlen(base) + 1;
+	struct due *due = malloc(sizeof(*due) + len);
+
+	pthread_mutex_lock(&todo.lock);
+	if (!due) {
+		todo.all = true;
+	} else if (is_due(base)) {
+		free(due);
+	} else {
+		memcpy(due->base, base, len);
+		due->next = todo.first;
+		todo.first = due;
+	}
+	pthread_cond_signal(&todo.more);
+	pthread_mutex_unlock(&todo.lock);
+}
+
+/* one store, or NULL: all of them */
+static struct due *wait_for_work(void)
+{
+	struct due *due = NULL;
+
+	pthread_mutex_lock(&todo.lock);
+	while (!todo.all && !todo.first)
+		pthread_cond_wait(&todo.more, &todo.lock);
+	if (todo.all) {
+		todo.all = false;
+	} else {
+		due = todo.first;
+		todo.first = due->next;
+	}
+	pthread_mutex_unlock(&todo.lock);
+	return due;
+}
+
+static void *remover(void *data)
+{
+	(void)data;
+	for (;;) {
+		_cleanup_free_ struct due *due = wait_for_work();
+
+		if (due)
+			empty_store(due->base);
+		else
+			empty_all();
+	}
+	return NULL;
+}
+
+int trash_start(void)
+{
+	return start_thread(remover, NULL);
 }
