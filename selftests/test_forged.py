@@ -886,7 +886,7 @@ def head(t, at, name, kind=None, flags=0, more=b'', **fields):
 
 
 # of a record: where it is, its name, unknown flags, where incompatible features are
-RECORDS = (
+HEADS = (
     (lambda t: t.root, 'tree', 0x01, 24),
     (lambda t: box_of(t, 'file'), 'object', 0x10, 20),
     (lambda t: box_of(t, 'file'), 'locks', 0x04, None),
@@ -912,7 +912,7 @@ def newer_trees(s):
         forge.s.host.check()
         forge.put_back()
 
-    for where, name, flags, incompat in RECORDS:
+    for where, name, flags, incompat in HEADS:
         mounts(f'an unknown kind of {name}',
                lambda t: head(t, where(t), name, kind=0x7f), errno.EUCLEAN)
         mounts(f'an unknown flag of {name}',
