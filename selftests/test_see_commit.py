@@ -459,30 +459,31 @@ def open_on_the_host(h, kind):
     
 
 LOCKS = {
-    'fcntl': (fcntl.lockf, fcntl.LOCK_EX, 'busy'),
-    'flock': (fcntl.flock, fcntl.LOCK_EX, 'busy'),
-    'shared': (fcntl.lockf, fcntl.LOCK_SH, 'busy'),
-    'other kind': (fcntl.flock, fcntl.LOCK_EX, None),
+    'fcntl': (fcntl.lockf, fcntl.LOCK_EX, 'r+b', 'busy'),
+    'flock': (fcntl.flock, fcntl.LOCK_EX, 'r+b', 'busy'),
+    'flock of what is read': (fcntl.flock, fcntl.LOCK_EX, 'rb', 'busy'),
+    'shared': (fcntl.lockf, fcntl.LOCK_SH, 'rb', 'busy'),
+    'other kind': (fcntl.flock, fcntl.LOCK_EX, 'r+b', None),
 }
 
 
 @contextlib.contextmanager
-def held(path, by, how):
-    """A lock of another process, as closing any descriptor ends those of fcntl(2)."""
-    code = ('import fcntl, sys\nf = open(sys.argv[1], "r+b")\n'
+def held(path, by, how, mode):
+    """A lock of another process, as closing any descriptor ends those of fcntl(2); its number."""
+    code = ('import fcntl, sys\nf = open(sys.argv[1], sys.argv[4])\n'
             'getattr(fcntl, sys.argv[2])(f, int(sys.argv[3]))\n'
             'print(flush=True)\nsys.stdin.read()\n')
-    with subprocess.Popen([sys.executable, '-c', code, path, by.__name__, str(int(how))],
+    with subprocess.Popen([sys.executable, '-c', code, path, by.__name__, str(int(how)), mode],
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
-        yield
+        yield process.pid
 
 
 @test(over=LOCKS)
 def locked_on_the_host(h, kind):
     "what the SEE locked for writing, by fcntl(2) or flock(2): busy while somebody else has it"
-    by, how, why = LOCKS[kind]
-    mine = fcntl.flock if kind == 'flock' else fcntl.lockf
+    by, how, mode, why = LOCKS[kind]
+    mine = fcntl.flock if kind.startswith('flock') else fcntl.lockf
     h.tree.write('lock', '')
     seectl('create', 'x')
     with view(h) as see:
@@ -490,12 +491,12 @@ def locked_on_the_host(h, kind):
             mine(f, fcntl.LOCK_EX)
             see.write('guarded', 'SEE\n')
     eq(set(changes('x')), {h.path('guarded')}, 'a lock is no change')
-    with held(h.path('lock'), by, how):
+    with held(h.path('lock'), by, how, mode) as pid:
         if why:
             with untouched(h):
                 found = problems('x', *WRITES)
-            eq([(p['path'], p['why'], p['error']) for p in found],
-               [(h.path('lock'), why, 'EAGAIN')], 'problems')
+            eq([(p['path'], p['why'], p['error'], p.get('pid'), p.get('command', '')[:6]) for p in found],
+               [(h.path('lock'), why, 'EAGAIN', pid, 'python')], 'problems')
         else:
             committed(h)
     if why:

@@ -6,6 +6,9 @@
  * one pass and cannot block; one that has only a mapping left, or another name of the
  * file, is not found, and the report has no process then.
  *
+ * Who holds a lock is in /proc/locks, by the number of the file, whatever the descriptor
+ * allows; but for locks of open file descriptions, which are nobody's.
+ *
  * Of the SEE's own processes, whose files are those of its layers, descriptors and
  * mappings are known by their inode numbers.
  */
@@ -13,6 +16,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
 #include "attr.h"
@@ -38,10 +42,11 @@ int busy_processes(uint64_t see, struct report *report)
 /* f_type of a layer: what statfs(2) says of it */
 #define SEEFS_MAGIC	0x53454546
 
-/* a file and who writes to it */
+/* a file and who writes to it, or has a lock on it */
 struct wanted {
 	const struct plan_step *step;
 	uint32_t pid;
+	dev_t dev;
 	ino_t ino;
 	char path[4096];
 };
@@ -52,8 +57,18 @@ struct search {
 	int proc;
 };
 
+/* of its superblock, which fstat(2) does not tell on Btrfs */
+static dev_t device_of(const struct mount_table *mounts, int fd)
+{
+	int64_t id = mount_id(fd);
+	const struct mount_entry *m = id < 0 ? NULL : mount_by_id(mounts, id);
+
+	return m ? m->dev : 0;
+}
+
 /* the path of a step's object on the host, and its number; an empty one is never found */
-static void host_path(struct recovery *r, const struct plan_step *s, struct wanted *w)
+static void host_path(struct recovery *r, const struct mount_table *mounts,
+		      const struct plan_step *s, struct wanted *w)
 {
 	const size_t size = sizeof(w->path);
 	char *name = w->path;
@@ -64,6 +79,7 @@ static void host_path(struct recovery *r, const struct plan_step *s, struct want
 
 	name[len < 0 ? 0 : len] = 0;
 	w->ino = fd >= 0 && !fstat(fd, &st) ? st.st_ino : 0;
+	w->dev = fd >= 0 ? device_of(mounts, fd) : 0;
 }
 
 static bool writes(int proc, const char *pid, const char *fd)
@@ -123,6 +139,32 @@ static void find_writers(struct wanted *w, size_t n)
 	while (proc && (e = readdir(proc)))
 		if (e->d_name[0] >= '1' && e->d_name[0] <= '9')
 			look_at_process(dirfd(proc), e->d_name, w, n);
+}
+
+/* "1: FLOCK ADVISORY WRITE pid major:minor:inode from to"; of those who wait, "1: -> FLOCK" */
+static void look_at_lock(const char *line, struct wanted *w, size_t n)
+{
+	unsigned int major, minor;
+	unsigned long ino;
+	int pid;
+
+	if (sscanf(line, "%*d: %*s %*s %*s %d %x:%x:%lu", &pid, &major, &minor, &ino) != 4 || pid <= 0)
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (!w[i].pid && w[i].step->see->busy == EAGAIN && w[i].ino == ino &&
+		    w[i].dev == makedev(major, minor))
+			w[i].pid = (uint32_t)pid;
+}
+
+static void find_lockers(struct wanted *w, size_t n)
+{
+	_cleanup_free_ char *text = NULL;
+	char *line, *save = NULL;
+
+	if (read_file(-1, "/proc/locks", 16U << 20, &text, NULL))
+		return;
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		look_at_lock(line, w, n);
 }
 
 /* ---- processes of the SEE ---- */
@@ -188,8 +230,11 @@ static void look_at_own(uint32_t number, void *data)
 /* the first of the files that somebody writes to, or has a write lock on */
 static size_t list_files(struct recovery *r, struct wanted *w)
 {
+	_cleanup_(mount_table_free) struct mount_table mounts = {};
 	size_t n = 0;
 
+	/* without it no holder of a lock is found */
+	(void)mount_table_read(&mounts);
 	for (size_t i = 0; i < r->plan.nsteps && n < WANTED_MAX; i++) {
 		const struct plan_step *s = &r->plan.step[i];
 
@@ -197,7 +242,7 @@ static size_t list_files(struct recovery *r, struct wanted *w)
 			continue;
 		w[n].step = s;
 		w[n].pid = 0;
-		host_path(r, s, &w[n]);
+		host_path(r, &mounts, s, &w[n]);
 		n++;
 	}
 	return n;
@@ -215,6 +260,7 @@ int busy_steps(struct recovery *r, struct report *report)
 
 		if (proc >= 0)
 			(void)cgroup_pids(r->see, look_at_own, &s);
+		find_lockers(w, n);
 		find_writers(w, n);
 	}
 	for (size_t i = 0, at = 0; !err && i < r->plan.nsteps; i++) {
