@@ -2,10 +2,10 @@
 /*
  * txctl.c - commits: what clients and the daemon ask of /dev/see
  *
- * Owns see_env.tx and .nothing.  A client's request is queued with its credentials and mounts;
- * the daemon makes a commit of it (commit.c), and drives it step by step.  Nobody
- * may use the layers meanwhile: only the SEE itself holds their superblocks, and
- * the daemon, which alone can mount them, gives none out.
+ * Owns see_env.tx and .nothing.  A client's request is queued with its credentials
+ * and mounts; the daemon makes a commit of it (commit.c), and drives it step by step.
+ * Nobody may use the layers meanwhile: only the SEE itself holds their superblocks,
+ * and the daemon, which alone can mount them, gives none out.
  *
  * A commit of which nothing was applied goes with the daemon; another stays until
  * a daemon ends it.

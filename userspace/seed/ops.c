@@ -233,8 +233,13 @@ static int recover(int dev, uint64_t id, int dir, const struct meta *m)
 /* an interrupted commit comes before anything else that is done with a SEE */
 static int recover_pending(int dev, uint64_t id, int dir, const struct meta *m, struct note *note)
 {
-	int err = dir >= 0 && journal_pending(dir) ? recover(dev, id, dir, m) : 0;
+	int err;
 
+	if (dir < 0 || !journal_pending(dir))
+		return 0;
+	err = recover(dev, id, dir, m);
+	if (m)
+		wake_trash_of(m);
 	return err ? note_fail(note, EUCLEAN,
 			       "an interrupted commit of the SEE cannot be finished: %s; journalctl -u seed has more",
 			       strerror(-err)) : 0;
