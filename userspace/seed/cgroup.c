@@ -31,13 +31,11 @@ static int open_cgroup(uint64_t id, bool make)
 	snprintf(name, sizeof(name), "%ju", (uintmax_t)id);
 	if (make && mkdirat(root, name, 0755) < 0 && errno != EEXIST)
 		return -errno;
-	fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
+	/* as all others are, whatever our umask: its owner counts the processes */
+	if (make && fchmodat(root, name, 0755, 0) < 0)
 		return -errno;
-	/* whatever our umask is: how many processes there are may be counted */
-	if (make)
-		(void)fchmod(fd, 0755);
-	return fd;
+	fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? -errno : fd;
 }
 
 int cgroup_init(void)
@@ -49,9 +47,8 @@ int cgroup_init(void)
 		return -errno;
 	if (fs.f_type != CGROUP2_SUPER_MAGIC)
 		return -EOPNOTSUPP;
-	if (mkdir(CGROUP_DIR, 0755) < 0 && errno != EEXIST)
+	if ((mkdir(CGROUP_DIR, 0755) < 0 && errno != EEXIST) || chmod(CGROUP_DIR, 0755) < 0)
 		return -errno;
-	(void)chmod(CGROUP_DIR, 0755);
 	/* without a controller there is no limit, and nothing else is missing */
 	for (size_t i = 0; i < ARRAY_SIZE(controllers); i++) {
 		(void)write_string(-1, CGROUP_MOUNT "/cgroup.subtree_control", controllers[i]);
