@@ -453,7 +453,7 @@ static int see_check_params(struct fs_context *fc, struct see_params *params)
 	if (!see_can_decode(lower->d_sb) || !see_can_decode(priv->d_sb))
 		return invalfc(fc, "the file system of lower= or private= has no file handles");
 	if (!see_handles_last(lower->d_sb) || !see_handles_last(priv->d_sb))
-		return invalfc(fc, "the file handles of lower= or private= do not last (FAT, FUSE, seefs)");
+		return invalfc(fc, "handles of lower= or private= do not last (FAT, FUSE, seefs)");
 	return 0;
 }
 
