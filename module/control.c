@@ -555,27 +555,21 @@ static int see_env_load(struct see_env *env, char *message)
 	return err;
 }
 
-/* a descriptor of @env for the caller, loaded; consumes no reference */
-static int see_env_fd(struct see_env *env, bool bare, char *message)
+/* @fd, as yet unused, becomes a descriptor of @env, loaded; consumes no reference */
+static int see_env_fd(struct see_env *env, int fd, bool bare, char *message)
 {
 	struct file *file;
-	int fd, err;
+	int err;
 
 	err = mutex_lock_killable(&env->load);
 	if (err)
-		return err;
+		goto out_fd;
 	err = bare ? 0 : see_env_load(env, message);
 	if (err)
 		goto out_load;
-	fd = get_unused_fd_flags(O_CLOEXEC);
-	if (fd < 0) {
-		err = fd;
-		goto out_load;
-	}
 	file = anon_inode_getfile("[see]", &see_env_fops, env, O_RDWR);
 	if (IS_ERR(file)) {
 		err = PTR_ERR(file);
-		put_unused_fd(fd);
 		goto out_load;
 	}
 	kref_get(&env->ref);
@@ -584,7 +578,6 @@ static int see_env_fd(struct see_env *env, bool bare, char *message)
 	err = env->gone || env->state == SEE_STATE_ABORTING ? -ENOENT : 0;
 	mutex_unlock(&env->lock);
 	if (err) {
-		put_unused_fd(fd);
 		fput(file);
 	} else {
 		fd_install(fd, file);
@@ -598,6 +591,9 @@ out_load:
 		mutex_unlock(&env->lock);
 	}
 	mutex_unlock(&env->load);
+out_fd:
+	if (err < 0)
+		put_unused_fd(fd);
 	return err;
 }
 
@@ -648,7 +644,7 @@ static int see_dev_open_see(struct file *file, void *arg)
 {
 	struct see_open *o = arg;
 	struct see_env *env;
-	int ret;
+	int ret, fd;
 
 	if ((o->flags & ~SEE_OPEN_BARE) || o->reserved)
 		return -EINVAL;
@@ -659,8 +655,10 @@ static int see_dev_open_see(struct file *file, void *arg)
 	if (!env)
 		return -ENOENT;
 	ret = -EPERM;
-	if (see_may_open(env))
-		ret = see_env_fd(env, o->flags & SEE_OPEN_BARE, o->message);
+	if (see_may_open(env)) {
+		fd = get_unused_fd_flags(O_CLOEXEC);
+		ret = fd < 0 ? fd : see_env_fd(env, fd, o->flags & SEE_OPEN_BARE, o->message);
+	}
 	see_env_put(env);
 	return ret;
 }
@@ -672,7 +670,7 @@ static int see_dev_create(struct file *file, void *arg)
 	struct see_env *env;
 	struct see_req *req;
 	u32 i;
-	int ret;
+	int ret, fd;
 
 	memset(c->message, 0, sizeof(c->message));
 	if (c->flags || !c->nlayers || c->nlayers > SEE_LAYERS_MAX ||
@@ -701,19 +699,25 @@ static int see_dev_create(struct file *file, void *arg)
 		if (!d_is_dir(req->in[i]->f_path.dentry))
 			goto out;
 	}
-	ret = see_env_call(req, c->message);
+	/* or there would be a SEE that the caller does not get */
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	ret = fd < 0 ? fd : see_env_call(req, c->message);
 	if (ret)
-		goto out;
+		goto out_fd;
 	env = see_env_find(req->see, "");
 	ret = -EBADMSG;
 	if (!req->see || !env)
-		goto out;
+		goto out_fd;
 	memcpy(c->name, env->name, sizeof(c->name));
 	mutex_lock(&env->lock);
 	env->loaded = env->nlayers;
 	mutex_unlock(&env->lock);
-	ret = see_env_fd(env, false, c->message);
+	ret = see_env_fd(env, fd, false, c->message);
 	see_env_put(env);
+	goto out;
+out_fd:
+	if (fd >= 0)
+		put_unused_fd(fd);
 out:
 	see_req_put(req);
 	return ret;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """/dev/see as uapi/linux/see.h has it: sizes, flags, batches, rights, the queue."""
+import resource
 import threading
 
 from sees import *
@@ -237,6 +238,21 @@ def root_on_a_layer(h):
         finally:
             seectl('umount', h.path('at'))
             seectl('abort', 'y')
+
+
+@test()
+def no_descriptor_left(h):
+    "a SEE is not made that its maker does not get"
+    def make():
+        with device() as dev, opened(h.dir, os.O_PATH | os.O_DIRECTORY) as dir:
+            layer = ctypes.create_string_buffer(struct.pack('<iI', dir, 1))
+            body = struct.pack('<64sQII', b'y', ctypes.addressof(layer), 1, 0)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(dev, dir) + 1, 4096))
+            raises(errno.EMFILE, ask, dev, 'CREATE', body)
+            raises(errno.EMFILE, ask, dev, 'OPEN', struct.pack('<Q64s', 0, b'x'))
+    with a_see(h):
+        Child(make).result()
+        eq([s['name'] for s in listing()], ['x'], 'the SEEs')
 
 
 @test()
