@@ -248,7 +248,7 @@ def interrupted(fault, before, after, faults=()):
 
 
 BEFORE = ('commit.after-start', 'commit.prepare:3', 'commit.after-prepare', 'commit.journal',
-          'commit.after-journal', 'commit.sync', 'commit.before-mark', 'commit.mark')
+          'commit.after-journal', 'commit.step:5', 'commit.sync', 'commit.before-mark', 'commit.mark')
 AFTER = ('commit.after-mark', 'cleanup.link:1', 'cleanup.tree', 'cleanup.between', 'cleanup.renewed',
          'cleanup.before-end', 'cleanup.after-end', 'cleanup.undo', 'cleanup.before-remove',
          'cleanup.after-remove')
@@ -279,7 +279,7 @@ def killed_after_steps(h):
     for step in range(0, 100, 1 if os.environ.get('SEE_CRASH_ALL') else 3):
         marked = interrupted(f'commit.after-step:{step}', before, after,
                              ('recover.step:0', f'recover.after-step:{max(0, step - 2)}',
-                              'recover.extent', 'recover.before-remove'))
+                              'recover.extent', 'recover.attributes', 'recover.before-remove'))
         # there was no such step
         if marked:
             break
@@ -292,6 +292,103 @@ def killed_after_the_mark(h):
     before, after = expected()
     for fault in AFTER:
         eq(interrupted(fault, before, after, ('cleanup.tree', 'cleanup.between')), True, fault)
+
+
+@test()
+def killed_after_the_answer(h):
+    "the client was told, and so it is"
+    before, after = expected()
+    with machine():
+        make_changes()
+        with our_seed('commit.after-answer') as seed:
+            seectl('commit', '--criterion', 'writes', 'x')
+            wait_for('the fault', lambda: seed.poll() is not None)
+            eq(seed.poll(), -signal.SIGKILL, 'seed')
+        same_tree(tree_of(DATA), after, 'the host')
+        run('systemctl', 'start', 'seed')
+        same_tree(tree_of(DATA), after, 'the host, afterwards')
+        eq(look()[1:], (['1'], ['meta']), 'the store')
+        eq(left_in('x'), {}, 'what is left')
+
+
+@test()
+def killed_while_it_keeps(h):
+    "what a forced commit displaces though the host changed it: that is kept, once"
+    with machine():
+        make_changes()
+        t = Tree(DATA)
+        for name in 'replaced', 'removed':
+            t.append(name, 'and more\n')
+        with our_seed('cleanup.keep') as seed:
+            seectl('commit', '--criterion', 'force', 'x', status=125)
+            wait_for('the fault', lambda: seed.poll() is not None)
+            eq(seed.poll(), -signal.SIGKILL, 'seed')
+        run('systemctl', 'start', 'seed')
+        t.holds('replaced', 'changed\n')
+        t.absent('removed')
+        kept = Tree(f'{STORE}/kept/1')
+        eq(sorted(kept.read(n) for n in kept.ls() if n != 'list'),
+           [b'removed of the host\nand more\n', b'replaced of the host\nand more\n'], 'kept')
+        eq(left_in('x'), {}, 'what is left')
+        shutil.rmtree(f'{STORE}/kept')
+
+
+def dies_at(fault):
+    """A seed that is killed while it starts."""
+    seed = subprocess.run([f'{os.environ["ALCATRAZ"]}/bin/seed-faults'], timeout=60,
+                          env={**os.environ, 'SEE_FAULT': fault}, **QUIET)
+    eq(seed.returncode, -signal.SIGKILL, f'{fault}: seed')
+
+
+# who takes back what
+BACK = {'its own': f'commit.sync={errno.EIO},recover.after-step:7', "another's": 'commit.after-step:8'}
+
+
+@test(over=BACK)
+def killed_while_it_takes_back(h, whose):
+    "a commit on the live machine, by the module, again and again"
+    fault = BACK[whose]
+    with machine():
+        before = tree_of(DATA)
+        make_changes()
+        left = left_in('x')
+        with our_seed(fault) as seed:
+            seectl('commit', '--criterion', 'writes', 'x', status=125)
+            wait_for('the fault', lambda: seed.poll() is not None)
+            eq(seed.poll(), -signal.SIGKILL, 'seed')
+        for point in ('recover.step:6', 'recover.after-step:2', 'recover.step:0',
+                      'recover.before-remove', 'recover.after-remove'):
+            dies_at(point)
+        same_tree(tree_of(DATA), before, 'the host')
+        run('systemctl', 'start', 'seed')
+        same_tree(tree_of(DATA), before, 'the host, afterwards')
+        eq(os.path.exists(f'{STORE}/kept'), False, 'something is kept')
+        eq(look()[1:], (['1'], ['meta']), 'the store')
+        same_tree(left_in('x'), left, 'what is left')
+        goes_on(fault)
+
+
+@test()
+def killed_while_it_reverts(h):
+    "what was taken back in the SEE is, the rest is as it was"
+    with machine():
+        before = tree_of(DATA)
+        make_changes()
+        left = left_in('x')
+        with our_seed('revert.after-step') as seed:
+            seectl('revert', 'x', DATA, status=125)
+            wait_for('the fault', lambda: seed.poll() is not None)
+            eq(seed.poll(), -signal.SIGKILL, 'seed')
+        run('systemctl', 'start', 'seed')
+        now = left_in('x')
+        # a directory went back to where it was, and all in it
+        ok(0 < len(now) < len(left), f'what is left: {now}')
+        for name in 'attr', 'cut', 'data', 'grown', 'new', 'removed', 'replaced':
+            path = f'{DATA}/{name}'
+            eq(now[path], left[path], f'what is left of {name}')
+        seectl('revert', 'x', DATA)
+        eq(changes('x'), {}, 'what is left in the end')
+        same_tree(tree_of(DATA), before, 'the host')
 
 
 @test()
