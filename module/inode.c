@@ -435,6 +435,33 @@ void see_each_inode(struct super_block *sb, void (*fn)(struct inode *inode, void
 	iput(prev);
 }
 
+/*
+ * A place pins the parent, that its own, and so on, as deep as the host's directories
+ * are: the last object in them would take all along, one eviction inside the other.
+ * So they go one after the other.  It is for unmount alone, which is one task: before,
+ * whatever has a place is on see_layer.changed.
+ */
+static void see_put_place(struct see_inode *si)
+{
+	struct see_layer *layer = see_layer(si->vfs_inode.i_sb);
+	struct inode *parent = si->parent;
+
+	si->parent = NULL;
+	if (layer->evictor == current) {
+		layer->orphan = parent;
+		return;
+	}
+	if (!parent)
+		return;
+	layer->evictor = current;
+	do {
+		layer->orphan = NULL;
+		iput(parent);
+		parent = layer->orphan;
+	} while (parent);
+	layer->evictor = NULL;
+}
+
 /**
  * see_evict_inode - give back everything that an object holds
  * @inode: without users
@@ -455,6 +482,5 @@ void see_evict_inode(struct inode *inode)
 	dput(si->lower);
 	kfree(si->origin);
 	kfree(si->name);
-	if (si->parent)
-		iput(si->parent);
+	see_put_place(si);
 }

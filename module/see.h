@@ -145,6 +145,8 @@ struct see_gate {
  * @stray: name at which a directory could not be put, as its caller held the locks
  *	   of a rename; lookup.c
  * @dead: aborted: everything is EIO
+ * @evictor: who puts the places of evicted objects, at unmount
+ * @orphan: the next one for it
  * @samefs: lower and private tree are on one file system: inode numbers of
  *	    both can be shown side by side
  */
@@ -176,6 +178,8 @@ struct see_layer {
 	bool samefs;
 	bool commands;
 	bool dead;
+	struct task_struct *evictor;
+	struct inode *orphan;
 	char *lowername;
 	char *privname;
 };
