@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """Commits of a SEE in which processes live: they go on, in what is the host's now."""
+import glob
 import mmap
 
 from commits import *
@@ -629,6 +630,24 @@ def marked_later(h, point):
         same_tree(like(see.root), want, 'the SEE, mounted again')
     committed(h)
     h.tree.holds('later', 'later\n')
+    seectl('abort', 'x')
+
+
+@test()
+def old_tree(h):
+    "of what was committed is read in, and kept, until the SEE goes on in the new one"
+    populate(h.tree)
+    seectl('create', 'x')
+    with view(h) as see:
+        modify(see)
+        make(see)
+        want = like(see.root)
+        with in_the_middle(h, 'cleanup.before-end'):
+            eq([n for n in os.listdir(STORE) if n.startswith('trash')], [], 'what is thrown away')
+            ok(glob.glob(f'{STORE}/*/undo-*/tree-0/changed'), 'the old tree is not there')
+            same_tree(like(see.root), want, 'what the SEE reads')
+        same_tree(like(see.root), want, 'afterwards')
+    wait_for('the old tree to go', lambda: not glob.glob(f'{STORE}/*/undo-*'))
     seectl('abort', 'x')
 
 

@@ -166,18 +166,17 @@ static int keep_displaced(struct recovery *r)
 
 /*
  * Which of both trees is there is not known after an interruption.  The new one is
- * replaced, too, then: until journal_renewed() nobody changes anything in it.
+ * replaced, too, then: until journal_renewed() nobody changes anything in it.  In the
+ * old one the SEE reads until it is rebound: it is thrown away with the pre-images.
  */
 static int renew_trees(struct recovery *r, int *trees)
 {
 	for (unsigned int i = 0; i < r->plan.nlayers; i++) {
 		const struct plan_layer *l = &r->plan.layer[i];
-		char name[16];
 		int err = fault("cleanup.tree", l->index);
 
-		store_tree_name(l->index, name);
 		if (!err)
-			err = store_discard_entry(l->base, l->part, name);
+			err = store_set_aside(l->base, l->part, l->index);
 		if (!err)
 			err = fault("cleanup.between", l->index);
 		if (!err)

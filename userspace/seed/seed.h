@@ -91,6 +91,8 @@ void store_tree_name(unsigned int index, char name[static 16]);
 int store_new_tree(const char *base, const char *part, unsigned int index);
 /* BASE/PART/NAME goes to the trash, if it is there */
 int store_discard_entry(const char *base, const char *part, const char *name);
+/* the private tree of a layer goes into its undo-INDEX: whoever reads in it may go on */
+int store_set_aside(const char *base, const char *part, unsigned int index);
 
 /* trash.c: a thread that removes what is in the trash, everywhere to begin with */
 int trash_start(void);

@@ -435,17 +435,25 @@ static int make_tree_beside(const struct meta *m, unsigned int index,
 	_cleanup_free_ char *path = NULL;
 	const char *target;
 	char name[48];
-	int err;
+	int err = -EBUSY;
 
 	root = open_fs_root(mounts, lower, &target);
-	store = root < 0 ? root : make_base(root, STORE_NAME);
-	if (store < 0)
+	if (root < 0)
 		return -ENOENT;
 	path = path_join(target, STORE_NAME);
 	if (!path)
 		return -ENOMEM;
 	part_name(m, path, name);
-	err = make_tree(store, name, index);
+	/* an empty one may be removed just now (trash.c) */
+	for (int tries = 0; err == -EBUSY && tries < 100; tries++) {
+		close_fd(&store);
+		store = make_base(root, STORE_NAME);
+		if (store < 0 && store != -ENOENT)
+			return -ENOENT;
+		err = store < 0 ? store : make_tree(store, name, index);
+		if (err == -ENOENT)
+			err = -EBUSY;
+	}
 	if (!err)
 		*base = take_ptr(&path);
 	return err;
@@ -489,15 +497,15 @@ int store_open_tree(const struct meta *m, unsigned int index)
 
 /* ---- removal ---- */
 
-/* @name of @dir, which is @base or in it, becomes trash of @base named after @what */
-static int discard_from(int base, int dir, const char *name, const char *what)
+/* @name of @dir, if it is there, becomes AS-NUMBER in @to, durably */
+static int move_to(int to, int dir, const char *name, const char *as)
 {
-	char trash[128];
+	char fresh[128];
 
 	for (unsigned int i = 0; i < 1000; i++) {
-		snprintf(trash, sizeof(trash), TRASH_PREFIX "%s-%u", what, i);
-		if (!renameat2(dir, name, base, trash, RENAME_NOREPLACE))
-			return fsync(base) < 0 || fsync(dir) < 0 ? -errno : 0;
+		snprintf(fresh, sizeof(fresh), "%s-%u", as, i);
+		if (!renameat2(dir, name, to, fresh, RENAME_NOREPLACE))
+			return fsync(to) < 0 || fsync(dir) < 0 ? -errno : 0;
 		if (errno == ENOENT)
 			return 0;
 		if (errno != EEXIST)
@@ -509,22 +517,41 @@ static int discard_from(int base, int dir, const char *name, const char *what)
 static int discard_in(const char *where, const char *name)
 {
 	_cleanup_close_ int base = store_open_base(where);
+	char as[64];
 
-	return base < 0 ? base : discard_from(base, base, name, name);
+	if (base < 0)
+		return base;
+	snprintf(as, sizeof(as), TRASH_PREFIX "%.47s", name);
+	return move_to(base, base, name, as);
 }
 
 int store_discard_entry(const char *base, const char *part, const char *name)
 {
 	_cleanup_close_ int store = store_open_base(base), dir = -1;
-	char what[96];
+	char as[96];
 
 	if (store < 0)
 		return store;
 	dir = openat(store, part, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (dir < 0)
 		return -errno;
-	snprintf(what, sizeof(what), "%.47s-%.31s", part, name);
-	return discard_from(store, dir, name, what);
+	snprintf(as, sizeof(as), TRASH_PREFIX "%.47s-%.31s", part, name);
+	return move_to(store, dir, name, as);
+}
+
+int store_set_aside(const char *base, const char *part, unsigned int index)
+{
+	_cleanup_close_ int dir = store_open_part(base, part), undo = -1;
+	char name[16], where[32];
+
+	if (dir < 0)
+		return dir;
+	store_undo_name(index, where);
+	store_tree_name(index, name);
+	undo = openat(dir, where, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (undo < 0)
+		return -errno;
+	return move_to(undo, dir, name, "tree");
 }
 
 int store_discard(uint64_t id, const struct meta *m)
