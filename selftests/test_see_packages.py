@@ -93,6 +93,19 @@ def policy_in_a_layer_of_its_own(h):
 
 
 @test()
+def policy_that_is_locked(h):
+    "by a process of the SEE: a later run does not wait, and says what is missing"
+    # where it is its own run has another mounted
+    script = ('mv /usr/sbin /usr/old; mkdir /usr/sbin; umask 777; : >/usr/sbin/policy-rc.d; '
+              'exec flock /usr/sbin/policy-rc.d sh -c "echo up; exec sleep 1000"')
+    with something_runs(h, script):
+        done = seectl('run', 'x', '--keep', '--', 'echo', 'done')
+        eq(done.out, 'done\n', 'output')
+        ok('package scripts may start daemons' in done.err, f'not said: {done}')
+    seectl('abort', 'x')
+
+
+@test()
 def several_runs_share_the_policy(h):
     "the last one takes it away, and it is not listed meanwhile"
     seectl('create', 'p')

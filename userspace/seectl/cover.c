@@ -118,6 +118,9 @@ static int add_mount(struct cover *c, const struct mount_entry *m, char *const *
 	/* files, what is hidden under another mount, what we may not enter */
 	if (fd == -ENOTDIR || fd == -ENOENT || (fd >= 0 && mount_id(fd) != m->id))
 		return 0;
+	/* of us, and not of the mount */
+	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
+		return complain("%s: %s", quote(m->target), strerror(-fd));
 	if (fd < 0 || !has_handles(fd)) {
 		if (!*left_out)
 			remark("left out of the SEE, which has the directory beneath:");

@@ -51,18 +51,26 @@ bool policy_start(struct see *see, struct policy *p)
 	if (p->dir < 0)
 		return false;
 	for (int tries = 0; tries < 100; tries++) {
+		bool locked;
+
 		close_fd(&p->file);
 		if (!fstatat(p->dir, NAME, &st, AT_SYMLINK_NOFOLLOW) && !is_placeholder(&st))
 			return S_ISREG(st.st_mode);
 		p->file = openat(p->dir, NAME, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0);
 		if (p->file < 0)
 			return false;
-		if (flock(p->file, LOCK_SH) < 0 || fstat(p->file, &st) < 0)
+		/* a process of the SEE may have taken the lock, to keep us waiting */
+		locked = !flock(p->file, LOCK_SH | LOCK_NB);
+		if ((!locked && errno != EWOULDBLOCK) || fstat(p->file, &st) < 0)
 			return false;
 		/* removed by the last user meanwhile? */
-		if (!fstatat(p->dir, NAME, &now, AT_SYMLINK_NOFOLLOW) && now.st_ino == st.st_ino)
+		if (!locked)
+			usleep(10000);
+		else if (!fstatat(p->dir, NAME, &now, AT_SYMLINK_NOFOLLOW) && now.st_ino == st.st_ino)
 			return true;
 	}
+	remark("a process of SEE %s has a lock on " POLICY_PATH ": package scripts may start daemons in it",
+	       see->name);
 	return false;
 }
 
