@@ -504,6 +504,25 @@ for name in 'dir-x', 'dir.x':
 
 
 @test()
+def summary(h):
+    "what was made, changed and removed in each directory, and in all"
+    for name in 'a', 'b', 'c':
+        h.tree.mkdir(name)
+        h.tree.write(f'{name}/1', 'host\n')
+        h.tree.write(f'{name}/2', 'host\n')
+    script = """echo >a/1; rm a/2; mkdir a/new; echo >a/new/f; echo >a/new/g
+                chmod 600 b/1; mv b/2 b/3; rm c/1; echo >c/1; rm -r c/2"""
+    seectl('run', 'x', '--keep', '--', 'sh', '-ec', script, cwd=h.dir)
+    lines = [line.split() for line in seectl('inspect', 'x', '--summary').out.splitlines()]
+    eq(lines, [['made', 'changed', 'removed'], ['1', '1', '1', h.path('a')],
+               ['2', '0', '0', h.path('a/new')], ['1', '1', '1', h.path('b')],
+               ['0', '1', '1', h.path('c')], ['4', '3', '3', 'in', 'all']], 'summary')
+    lines = seectl('inspect', 'x', h.path('b'), '--summary').out.splitlines()
+    eq([line.split()[3] for line in lines[1:-1]], [h.path('b')], 'below a path')
+    seectl('abort', 'x')
+
+
+@test()
 def many_at_once(h):
     "requests of several SEEs at the same time, and of one"
     seectl('create', 'shared')
