@@ -488,7 +488,8 @@ bool journal_pending(int dir)
 	static const char *const names[] = { JOURNAL_NAME, JOURNAL_MARK, JOURNAL_RENEWED };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (!faccessat(dir, names[i], F_OK, AT_SYMLINK_NOFOLLOW))
+		/* what cannot be looked at may be there */
+		if (!faccessat(dir, names[i], F_OK, AT_SYMLINK_NOFOLLOW) || errno != ENOENT)
 			return true;
 	return false;
 }

@@ -240,6 +240,8 @@ static int recover_pending(int dev, uint64_t id, int dir, const struct meta *m, 
 	err = recover(dev, id, dir, m);
 	if (m)
 		wake_trash_of(m);
+	else
+		trash_wake(STATE_DIR);
 	return err ? note_fail(note, EUCLEAN,
 			       "an interrupted commit of the SEE cannot be finished: %s; journalctl -u seed has more",
 			       strerror(-err)) : 0;

@@ -549,6 +549,9 @@ int store_set_aside(const char *base, const char *part, unsigned int index)
 	store_undo_name(index, where);
 	store_tree_name(index, name);
 	undo = openat(dir, where, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	/* somebody removed it: no reason not to go on */
+	if (undo < 0 && errno == ENOENT)
+		return store_discard_entry(base, part, name);
 	if (undo < 0)
 		return -errno;
 	return move_to(undo, dir, name, "tree");
