@@ -12,6 +12,7 @@ import grp
 import json
 import pty
 import shlex
+import socket
 
 from see_test import *
 
@@ -107,12 +108,17 @@ def our_seed(fault=None):
     """In place of the system's, a child of ours, with the fault if any; killed at the end."""
     run('systemctl', 'stop', 'seed')
     faults = fault or 'SEE_GUARD_OFF' in os.environ
-    program, env = ('seed-faults' if faults else 'seed'), ({'SEE_FAULT': fault} if fault else {})
-    seed = subprocess.Popen([f'{os.environ["ALCATRAZ"]}/bin/{program}'], env={**os.environ, **env},
-                            **QUIET)
+    program = 'seed-faults' if faults else 'seed'
+    ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ready.bind('')                      # a name that nobody has
+    ready.settimeout(60)
+    env = {**os.environ, 'NOTIFY_SOCKET': '@' + ready.getsockname()[1:].decode()}
+    if fault:
+        env['SEE_FAULT'] = fault
+    seed = subprocess.Popen([f'{os.environ["ALCATRAZ"]}/bin/{program}'], env=env, **QUIET)
     try:
-        wait_for('seed', lambda: seed.poll() is None and
-                 seectl('list', status=None).status == 0)
+        with ready:
+            ok(b'READY=1' in ready.recv(4096), 'seed is ready')
         yield seed
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -521,8 +521,8 @@ def in_the_middle(h, fault=MEANWHILE):
     """A commit whose seed was killed: the module has it, until another seed comes."""
     try:
         with our_seed(fault) as seed:
-            seectl('commit', 'x', *WRITES, status=125)
-            wait_for('the fault', lambda: seed.poll() is not None)
+            got = seectl('commit', 'x', *WRITES, status=125)
+            wait_for(f'the fault, after {got}', lambda: seed.poll() is not None)
             eq(seed.poll(), -signal.SIGKILL, 'seed')
             yield
     finally:
