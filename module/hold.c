@@ -19,6 +19,7 @@
 
 #include "command.h"
 #include "data.h"
+#include "guards.h"
 #include "inode.h"
 #include "lookup.h"
 #include "lower.h"
@@ -319,6 +320,17 @@ static bool see_to_follow(const struct inode *inode)
 	       !see_test(inode, SEE_I_NOFOLLOW);
 }
 
+static int see_follow_mark(struct dentry *sub, const struct qstr *name, const char *origin)
+{
+	int err = see_make(sub, name, S_IFLNK | 0777, 0, origin, NULL, NULL);
+
+	if (err != -EEXIST)
+		return err;
+	/* of an object that was here before */
+	err = see_remove(sub, name);
+	return err ?: see_make(sub, name, S_IFLNK | 0777, 0, origin, NULL, NULL);
+}
+
 /* say in the parent's container where this object was */
 static int see_follow_one(struct inode *inode)
 {
@@ -327,6 +339,7 @@ static int see_follow_one(struct inode *inode)
 	struct qstr name;
 	struct see_name *entry;
 	struct dentry *sub;
+	bool done;
 	int err;
 
 	if (!see_to_follow(inode))
@@ -343,26 +356,54 @@ static int see_follow_one(struct inode *inode)
 		return PTR_ERR(entry);
 	entry->kind = SEE_NAME_FOLLOW;
 	entry->target = inode;
-	err = see_make(sub, &name, S_IFLNK | 0777, 0, si->origin, NULL, NULL);
-	if (err == -EEXIST) {
-		/* of an object that was here before, or of another attempt */
-		err = see_remove(sub, &name);
-		if (!err)
-			err = see_make(sub, &name, S_IFLNK | 0777, 0,
-				       si->origin, NULL, NULL);
-	}
-	if (err) {
-		kfree(entry);
-		return err;
-	}
-	if (!test_and_set_bit(SEE_I_FOLLOWED, &si->flags)) {
+	mutex_lock(&see_i(parent)->lock);
+	/* somebody else said so, or it gave the name up: see_unfollow() */
+	done = !see_to_follow(inode);
+	if (!done)
+		err = see_follow_mark(sub, &name, si->origin);
+	if (!done && !err) {
 		see_names_set(parent, entry);
-		see_distrust(inode, parent, si->name);
-	} else {
-		kfree(entry);
+		set_bit(SEE_I_FOLLOWED, &si->flags);
+		entry = NULL;
 	}
+	mutex_unlock(&see_i(parent)->lock);
+	kfree(entry);
+	if (done || err)
+		return err;
+	see_distrust(inode, parent, si->name);
 	see_quota_settle(parent);
 	return 0;
+}
+
+/**
+ * see_unfollow - a changed object shall not come back to the name where it was
+ * @inode: the object
+ * @dir: the directory
+ * @name: the name
+ *
+ * Whoever was about to make it last finds that he is late.
+ *
+ * Context: between see_begin() and see_end().
+ */
+int see_unfollow(struct inode *inode, struct inode *dir, const struct qstr *name)
+{
+	struct dentry *sub;
+	int err = 0;
+
+	mutex_lock(&see_i(dir)->lock);
+	sub = see_sub_of(see_names(dir), SEE_SUB_FOLLOW);
+	if (sub)
+		err = see_remove(sub, name);
+	if (err == -ENOENT)
+		err = 0;
+	if (!err) {
+		/* first: see_names_set() looks */
+		if (see_guard(SEE_GUARD_UNFOLLOW))
+			set_bit(SEE_I_FOLLOWED, &see_i(inode)->flags);
+		see_names_unfollow(dir, name);
+	}
+	mutex_unlock(&see_i(dir)->lock);
+	return err;
 }
 
 /*

@@ -250,19 +250,15 @@ static int see_entomb(struct see_side *side, enum see_tomb tomb)
 static int see_unmark(struct see_side *side)
 {
 	struct dentry *sub;
-	int which, err;
+	int err;
 
-	if (side->kind == SEE_NAME_LINKED)
-		which = SEE_SUB_LINKED;
-	else if (side->kind == SEE_NAME_FOLLOW)
-		which = SEE_SUB_FOLLOW;
-	else
+	if (side->kind == SEE_NAME_FOLLOW)
+		return see_unfollow(side->inode, side->dir, &side->dentry->d_name);
+	if (side->kind != SEE_NAME_LINKED)
 		return 0;
-	err = see_sub(side->dir, which, &sub);
+	err = see_sub(side->dir, SEE_SUB_LINKED, &sub);
 	if (!err)
 		err = see_remove(sub, &side->dentry->d_name);
-	if (!err && side->kind == SEE_NAME_FOLLOW)
-		see_names_unfollow(side->dir, &side->dentry->d_name);
 	return err == -ENOENT ? 0 : err;
 }
 

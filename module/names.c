@@ -192,7 +192,8 @@ static void see_names_keeps(struct inode *target, bool keeps)
  * @dir: directory with a table
  * @entry: of see_name_alloc(), filled in; consumed
  *
- * A FOLLOW entry gives way to any other.  The first command stays.  Cannot fail.
+ * A FOLLOW entry gives way to any other, and is not made twice of an object: that gave
+ * the name up since.  The first command stays.  Cannot fail.
  */
 void see_names_set(struct inode *dir, struct see_name *entry)
 {
@@ -201,8 +202,10 @@ void see_names_set(struct inode *dir, struct see_name *entry)
 
 	spin_lock(&names->lock);
 	old = __see_names_find(names, entry->hash, entry->name, entry->len);
-	if (old && entry->kind == SEE_NAME_FOLLOW &&
-	    old->kind != SEE_NAME_FOLLOW) {
+	if (entry->kind == SEE_NAME_FOLLOW && see_test(entry->target, SEE_I_FOLLOWED)) {
+		dead = entry;
+	} else if (old && entry->kind == SEE_NAME_FOLLOW &&
+		   old->kind != SEE_NAME_FOLLOW) {
 		old->follow = entry->target;
 		dead = entry;
 	} else {

@@ -519,8 +519,7 @@ static int see_load_target(struct see_load *load, struct dentry *mark,
 	     name->target == d_inode(load->sb->s_root)))
 		err = -EUCLEAN;
 	else if (which == SEE_SUB_FOLLOW)
-		set_mask_bits(&see_i(name->target)->flags, 0,
-			      BIT(SEE_I_FOLLOWED) | BIT(SEE_I_STAYS));
+		set_bit(SEE_I_STAYS, &see_i(name->target)->flags);
 	else
 		see_placed(name->target, 1);
 	return err;
@@ -561,6 +560,7 @@ static int see_load_name(struct see_load *load, struct inode *dir,
 	struct qstr q = QSTR_INIT(e->name, e->len);
 	struct see_name *name, old;
 	struct dentry *mark = NULL;
+	struct inode *target;
 	int err = 0;
 
 	if (which == SEE_SUB_REMOVED && !see_guard(SEE_GUARD_TOMB))
@@ -585,11 +585,15 @@ static int see_load_name(struct see_load *load, struct inode *dir,
 		err = see_load_target(load, mark, name, which);
 	dput(mark);
 out:
-	if (err)
+	if (err) {
 		kfree(name);
-	else
-		see_names_set(dir, name);
-	return err;
+		return err;
+	}
+	target = name->target;
+	see_names_set(dir, name);
+	if (which == SEE_SUB_FOLLOW)
+		set_bit(SEE_I_FOLLOWED, &see_i(target)->flags);
+	return 0;
 }
 
 /* a tombstone of what was replaced, without what replaced it, says nothing */

@@ -562,6 +562,51 @@ def host_removes_what_the_see_did_not_change(s, what):
             s.see.holds('mine', 'dir/sub/c\n')
 
 
+def take_away(t, how, at, name):
+    """What the SEE does to a changed file which the host just removed; what is left of it."""
+    new = f'{at}/new-{name}'
+    if how == 'rename':
+        t.rename(f'{at}/{name}', new)
+        return new
+    if how == 'rename-over':
+        t.rename(f'{at}/{name}', f'{at}/host-{name}')
+        return f'{at}/host-{name}'
+    if how == 'exchange':
+        t.write(new, 'born\n')
+        t.rename(f'{at}/{name}', new, EXCHANGE)
+        t.unlink(f'{at}/{name}')
+        return new
+    if how == 'replace':
+        t.write(new, 'born\n')
+        t.rename(new, f'{at}/{name}')
+    t.unlink(f'{at}/{name}')
+    return None
+
+
+@test(smoke=True, layer=True, over=('rename', 'rename-over', 'exchange', 'replace', 'unlink'))
+def kept_name_is_taken_away(s, how):
+    "before it lasts: more of them than are made to last meanwhile, the latest first"
+    names = [f'{i}' for i in range(40 if SMOKE else 120)]
+    with s.host.together():
+        s.host.mkdir('many')
+        for name in names:
+            s.host.write(f'many/{name}', 'host\n')
+            s.host.write(f'many/host-{name}', 'host\n')
+    for name in names:
+        s.see.append(f'many/{name}', 'SEE\n')
+    with s.host.together():
+        for name in names:
+            s.host.unlink(f'many/{name}')
+    left = [take_away(s.see, how, 'many', name) for name in names[::-1]]
+    want = {f'host-{name}' for name in names} | {os.path.basename(n) for n in left if n}
+    for _ in s.stages():
+        s.see.lists('many', want)
+        s.see.absent(*(f'many/{name}' for name in names))
+        for name in filter(None, left):
+            s.see.holds(name, 'host\nSEE\n')
+            eq(s.see.stat(name).st_nlink, 1, f'links of {name}')
+
+
 @test(layer=True)
 def host_removes_the_directory_and_then_what_was_in_it(s):
     "which the SEE had changed, and looked for in vain meanwhile"
