@@ -518,10 +518,13 @@ static int see_load_target(struct see_load *load, struct dentry *mark,
 	    (see_test(name->target, SEE_I_PLACED) ||
 	     name->target == d_inode(load->sb->s_root)))
 		err = -EUCLEAN;
-	else if (which == SEE_SUB_FOLLOW)
-		set_bit(SEE_I_STAYS, &see_i(name->target)->flags);
-	else
+	else if (which == SEE_SUB_LINKED)
 		see_placed(name->target, 1);
+	else if (!S_ISDIR(name->target->i_mode) && !see_priv(name->target))
+		/* it was reverted, or the power went: unchanged, it follows no name */
+		err = -ENODATA;
+	else
+		set_bit(SEE_I_STAYS, &see_i(name->target)->flags);
 	return err;
 }
 
@@ -587,7 +590,7 @@ static int see_load_name(struct see_load *load, struct inode *dir,
 out:
 	if (err) {
 		kfree(name);
-		return err;
+		return err == -ENODATA ? 0 : err;
 	}
 	target = name->target;
 	see_names_set(dir, name);

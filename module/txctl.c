@@ -301,7 +301,8 @@ static int see_start(struct see_env *env, struct see_req *req, struct see_commit
 	}
 	if (s->flags & SEE_START_REVERT)
 		err = see_tx_unused(tx, req);
-	else if (!(s->flags & SEE_START_CHECK))
+	/* also then: what is written back later would undo what is taken back */
+	if (!err && !(s->flags & SEE_START_CHECK))
 		err = see_tx_close(tx, req);
 	if (!err)
 		err = see_tx_plan(tx);

@@ -4,7 +4,7 @@
 import resource
 import threading
 
-from sees import *
+from commits import *
 
 NEWUSER, NEWPID = 0x10000000, 0x20000000
 
@@ -300,6 +300,35 @@ def queue_is_full(h):
     os.write(ours[1], b'x')
     child.result()
     eq(listing(), [], 'the SEEs')
+
+
+# ---- taking changes back while the SEE is loaded --------------------------------
+
+@test(over=('data', 'attributes', 'both'))
+def revert_of_what_is_not_written_back(h, what):
+    "a descriptor keeps the SEE loaded: nothing is written back afterwards, nothing is kept for it"
+    h.tree.write('f', 'host\n')
+    seectl('create', 'x', '--over', h.dir)
+    with device() as dev:
+        _, fd = ask(dev, 'OPEN', struct.pack('<Q64s', 0, b'x'))
+        with view(h) as see:
+            if what != 'data':
+                see.chmod('f', 0o600)
+            if what != 'attributes':
+                see.append('f', 'SEE\n')
+            see.write('new', 'born\n')
+        seectl('revert', 'x', h.path('f'))
+        os.close(fd)
+    eq(set(changes('x')), {h.path('new')}, 'changes')
+    with view(h) as see:
+        see.holds('f', 'host\n')
+        eq(see.mode('f'), 0o644, 'mode')
+    h.tree.unlink('f')
+    with view(h) as see:
+        see.absent('f')
+        see.lists('', 'new')
+    eq(set(changes('x')), {h.path('new')}, 'changes, when the host removed it')
+    seectl('abort', 'x')
 
 
 main()
