@@ -216,6 +216,22 @@ void see_shutdown(struct super_block *sb)
 	see_gate_wake(see_layer(sb));
 }
 
+/* how often what is dirty is written at unmount, until all is */
+#define SEE_LAST_TRIES	10
+
+static bool see_clean(struct see_layer *layer)
+{
+	struct see_inode *si;
+	bool clean = true;
+
+	spin_lock(&layer->lock);
+	list_for_each_entry(si, &layer->changed, changed)
+		if (mapping_tagged(&si->vfs_inode.i_data, PAGECACHE_TAG_DIRTY))
+			clean = false;
+	spin_unlock(&layer->lock);
+	return clean;
+}
+
 /*
  * What an unmount writes by itself, and not by way of the flusher.  Not in the task
  * that unmounts: that may be about to exit, killed and without an fs_struct, or may
@@ -223,8 +239,12 @@ void see_shutdown(struct super_block *sb)
  */
 static int see_write_last(void *sb)
 {
-	int err = see_complete_gone(sb);
+	int err, i;
 
+	/* what could not be written may be, with a little more memory: nobody tries later */
+	for (i = 0; i < SEE_LAST_TRIES && !see_clean(see_layer(sb)); i++)
+		sync_filesystem(sb);
+	err = see_complete_gone(sb);
 	/* for people only: who unmounts is not told */
 	see_command_save(sb);
 	return err;
