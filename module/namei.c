@@ -985,8 +985,10 @@ static int see_whiteout(struct see_side *side)
 		return err;
 	inode = see_iget(side->dir->i_sb, NULL, made);
 	dput(made);
-	if (IS_ERR(inode))
+	if (IS_ERR(inode)) {
+		see_remove(place, &side->dentry->d_name);
 		return PTR_ERR(inode);
+	}
 	see_quota_made(inode);
 	see_record(side, SEE_NAME_BORN, inode);
 	iput(inode);

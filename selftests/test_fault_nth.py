@@ -265,6 +265,16 @@ class Sweep:
         place.close()
         return value, count
 
+    def again(self, found, place, when):
+        """With memory."""
+        want = 0 if place.error else self.done
+        _, number, _ = found.run(0, self.operation(place))
+        place.close()
+        if number != want:
+            self.fail(place, f'again {when}, with memory: {ename(number)}, expected {ename(want)}')
+        place.error, place.before = 0, None
+        self.expect(place, f'done again {when}, ')
+
     def run(self):
         with faults(self.workers) as found:
             self.sweep(found)
@@ -300,6 +310,9 @@ class Sweep:
             if self.same and not place.error:
                 eq(got, value, f'with allocation {n} failing{traced()}')
             self.expect(place, '', True)
+            # the others are looked at again before they are done
+            if place.error and len(tried) % 2:
+                self.again(found, place, 'at once')
             if count < n:
                 break
             n += step
@@ -309,16 +322,8 @@ class Sweep:
             for place in tried if when else ():
                 self.expect(place, f'{when}, ')
         for place in tried:
-            want = 0 if place.error else self.done
-            if want is None:
-                continue
-            _, number, _ = found.run(0, self.operation(place))
-            place.close()
-            if number != want:
-                self.fail(place, f'again, with memory: {ename(number)}, '
-                          f'expected {ename(want)}')
-            place.error, place.before = 0, None
-            self.expect(place, 'done again, ')
+            if place.error or self.done is not None:
+                self.again(found, place, 'later')
         s.remount()
         for place in tried:
             self.expect(place, 'done again, and after a remount, ')
@@ -418,6 +423,33 @@ def rename_over(s, origin, other):
 def rename_noreplace(s, origin):
     Sweep(s, {'x': f'{origin} file'}, lambda p: lambda: renameat2(p.x, p.new, NOREPLACE),
           errno.ENOENT).run()
+
+
+@test(over=('host', 'born'))
+def rename_whiteout(s, origin):
+    "it may have moved the name and leave no whiteout (private-tree.rst), but nothing else"
+    s.mount()
+    objects, step, want = {'x': (origin, 'file')}, STEP or 9, {}
+    with s.host.together():
+        for n in range(step, 300, step):
+            prepare_host(s, f'D{n}', objects)
+    with faults() as found:
+        n, count = 0, 0
+        while count >= n:
+            n += step
+            place = Place(s, n)
+            prepare_see(s, place.name, objects)
+            _, number, count = found.run(n, lambda: renameat2(place.x, place.new, WHITEOUT))
+            names = want[place.name] = s.see.ls(place.name)
+            ok(number in MEMORY if number else names == {'x', 'new'}, f'allocation {n}: {ename(number)}')
+            ok(names in ({'x', 'new'}, {'x'}, {'new'}), f'allocation {n}: {names}')
+            if names == {'new'}:
+                s.see.write(f'{place.name}/x', 'again\n')
+                s.see.unlink(f'{place.name}/x')
+    for _ in s.stages():
+        for at, names in want.items():
+            s.see.lists(at, names)
+    print(f'# {count} allocations, {len(want)} tried', flush=True)
 
 
 @test(over=[(a, b) for i, a in enumerate(PAIRED) for b in PAIRED[i:]])
