@@ -23,6 +23,7 @@ static const char * const see_guard_name[SEE_NR_GUARDS] = {
 	[SEE_GUARD_COVER] = "cover",
 	[SEE_GUARD_FOLLOW] = "follow",
 	[SEE_GUARD_UNFOLLOW] = "unfollow",
+	[SEE_GUARD_LATER] = "later",
 	[SEE_GUARD_COMPLETE] = "complete",
 	[SEE_GUARD_FORGET] = "forget",
 	[SEE_GUARD_NEGATIVE] = "negative",

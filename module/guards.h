@@ -20,6 +20,7 @@ enum see_guard {
 	SEE_GUARD_COVER,	/* what a private name covers is not listed */
 	SEE_GUARD_FOLLOW,	/* a changed object keeps its name */
 	SEE_GUARD_UNFOLLOW,	/* but not once the SEE took it away */
+	SEE_GUARD_LATER,	/* nor if another one was changed there later */
 	SEE_GUARD_COMPLETE,	/* what the host drops is copied before */
 	SEE_GUARD_FORGET,	/* what nobody changed is not pinned */
 	SEE_GUARD_NEGATIVE,	/* a name that was not there may be now */

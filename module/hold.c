@@ -66,19 +66,21 @@ int see_first_xattrs(struct inode *inode, u64 *hash)
 }
 
 /*
- * Is it held, and has it a place if it can have one?  What the SEE only gave a name has
- * none from a remount to its first change, since nothing of it would be kept there.
+ * Is it held, with all that leads to its place, if it can have one?  What the SEE only gave
+ * a name has none from a remount to its first change, since nothing of it would be kept
+ * there.
  */
 static bool see_held(const struct inode *inode)
 {
 	const struct see_inode *si = see_i(inode);
 
-	/* pairs with see_hold_one() */
-	if (!see_test_acquire(SEE_I_CHANGED, &si->flags))
+	/* pairs with see_anchor() */
+	if (see_test_acquire(SEE_I_ANCHORED, &si->flags))
+		return true;
+	/* pairs with see_hold_one(), and the release in see_note_place() */
+	if (!see_test_acquire(SEE_I_CHANGED, &si->flags) || smp_load_acquire(&si->parent))
 		return false;
-	/* pairs with the release in see_note_place() */
-	return smp_load_acquire(&si->parent) || see_test(inode, SEE_I_FOLLOWED) ||
-	       see_test(inode, SEE_I_NOFOLLOW) ||
+	return see_test(inode, SEE_I_FOLLOWED) || see_test(inode, SEE_I_NOFOLLOW) ||
 	       inode == d_inode(inode->i_sb->s_root) || see_gone(inode);
 }
 
@@ -193,6 +195,61 @@ static struct dentry *see_place_below(struct dentry *dentry)
 	return lower;
 }
 
+/* the same of a directory that was noted as a place */
+static struct dentry *see_noted_below(struct see_layer *layer, const struct inode *dir)
+{
+	struct dentry *lower = see_i(dir)->lower;
+
+	if (!lower || d_unhashed(lower) || !is_subdir(lower, layer->lower.dentry))
+		return NULL;
+	return dget(lower);
+}
+
+/* all that leads to its place is held */
+static void see_anchor(struct inode *inode)
+{
+	struct inode *parent;
+
+	/* pairs with the release in see_note_place() */
+	while ((parent = smp_load_acquire(&see_i(inode)->parent))) {
+		/* a full barrier: see_held() */
+		if (test_and_set_bit(SEE_I_ANCHORED, &see_i(inode)->flags))
+			return;
+		inode = parent;
+	}
+}
+
+/* hold an object and note its place; that of its parent is *place then, NULL for none */
+static struct inode *see_hold_up(struct inode *inode, struct dentry **place, int *err)
+{
+	struct see_layer *layer = see_layer(inode->i_sb);
+	struct inode *parent = NULL, *noted;
+	struct dentry *up = NULL;
+
+	if (*place && *place != layer->lower.dentry) {
+		up = dget_parent(*place);
+		parent = see_iget(inode->i_sb, up, NULL);
+		if (IS_ERR(parent)) {
+			*err = PTR_ERR(parent);
+			parent = NULL;
+		}
+	}
+	if (!*err)
+		*err = see_hold_one(inode, parent, *place);
+	/* that where it was before, if the host moved it since; pairs as in see_anchor() */
+	noted = smp_load_acquire(&see_i(inode)->parent);
+	if (noted && noted != parent) {
+		iput(parent);
+		ihold(noted);
+		parent = noted;
+		dput(up);
+		up = see_noted_below(layer, noted);
+	}
+	dput(*place);
+	*place = up;
+	return parent;
+}
+
 /**
  * see_hold - the SEE is about to change something about a host object
  * @dentry: a name of the object
@@ -205,9 +262,8 @@ static struct dentry *see_place_below(struct dentry *dentry)
  */
 int see_hold(struct dentry *dentry)
 {
-	struct super_block *sb = dentry->d_sb;
 	struct inode *inode = d_inode(dentry), *parent;
-	struct dentry *place, *up;
+	struct dentry *place;
 	unsigned int nofs;
 	int err = 0;
 
@@ -217,42 +273,68 @@ int see_hold(struct dentry *dentry)
 	place = IS_ROOT(dentry) ? NULL : see_place_below(dentry);
 	ihold(inode);
 	do {
-		parent = NULL;
-		up = NULL;
-		if (place && place != see_layer(sb)->lower.dentry) {
-			up = dget_parent(place);
-			parent = see_iget(sb, up, NULL);
-			if (IS_ERR(parent)) {
-				err = PTR_ERR(parent);
-				parent = NULL;
-			}
-		}
-		if (!err)
-			err = see_hold_one(inode, parent, place);
+		parent = see_hold_up(inode, &place, &err);
 		iput(inode);
 		inode = parent;
-		dput(place);
-		place = up;
 	} while (!err && inode && !see_held(inode));
 	iput(inode);
 	dput(place);
+	if (!err)
+		see_anchor(d_inode(dentry));
 	memalloc_nofs_restore(nofs);
 	return err;
+}
+
+static bool see_to_follow(const struct inode *inode)
+{
+	return see_i(inode)->parent && !see_test(inode, SEE_I_FOLLOWED) &&
+	       !see_test(inode, SEE_I_NOFOLLOW);
+}
+
+/* in memory: who was changed last at a place is the one to have the name */
+static int see_follow_soon(struct inode *inode)
+{
+	struct see_inode *si = see_i(inode);
+	/* pairs with the release in see_note_place() */
+	struct inode *parent = smp_load_acquire(&si->parent);
+	struct see_name *entry;
+	struct qstr name;
+	int err;
+
+	if (!parent || !see_to_follow(inode))
+		return 0;
+	err = see_names_make(parent, GFP_NOFS | __GFP_ACCOUNT);
+	if (err)
+		return err;
+	name = (struct qstr)QSTR_INIT(si->name, strlen(si->name));
+	entry = see_name_alloc(&name, GFP_NOFS | __GFP_ACCOUNT);
+	if (IS_ERR(entry))
+		return PTR_ERR(entry);
+	entry->kind = SEE_NAME_FOLLOW;
+	entry->target = inode;
+	see_names_set(parent, entry);
+	return 0;
 }
 
 /*
  * The SEE changes it: it is kept, and what leads to it, if the host removes it.  If the
  * host did meanwhile, that was after the change.
  */
-static void see_stay(struct inode *inode)
+static int see_stay(struct inode *inode)
 {
+	int err;
+
 	/* a full barrier each time; see_host_event() has the other one */
-	while (inode && !test_and_set_bit(SEE_I_STAYS, &see_i(inode)->flags)) {
+	while (inode) {
+		err = see_test(inode, SEE_I_STAYS) ? 0 : see_follow_soon(inode);
+		if (err || test_and_set_bit(SEE_I_STAYS, &see_i(inode)->flags))
+			return err;
 		if (S_ISDIR(inode->i_mode) && see_gone(inode))
 			see_host_dropped(inode);
 		/* pairs with the release in see_note_place() */
 		inode = smp_load_acquire(&see_i(inode)->parent);
 	}
+	return 0;
 }
 
 /* from now on the VFS inode is the authority: as the host has it now */
@@ -285,11 +367,12 @@ int see_touch(struct dentry *dentry)
 	    test_bit(SEE_I_BORN, &si->flags))
 		return 0;
 	err = see_hold(dentry);
+	if (!err)
+		err = see_stay(inode);
 	if (err)
 		return err;
 	see_command_touch(inode);
 	see_freeze_attrs(inode);
-	see_stay(inode);
 	return 0;
 }
 
@@ -302,6 +385,8 @@ static int see_box_one(struct inode *inode)
 
 	if (see_boxed(inode))
 		return 0;
+	if (WARN_ON_ONCE(!see_test(inode, SEE_I_BORN) && !see_test(inode, SEE_I_CHANGED)))
+		return -EIO;
 	mutex_lock(&si->lock);
 	if (!si->box) {
 		err = see_tree_box(see_layer(inode->i_sb), inode, &box);
@@ -312,12 +397,6 @@ static int see_box_one(struct inode *inode)
 	mutex_unlock(&si->lock);
 	see_quota_settle(inode);
 	return err;
-}
-
-static bool see_to_follow(const struct inode *inode)
-{
-	return see_i(inode)->parent && !see_test(inode, SEE_I_FOLLOWED) &&
-	       !see_test(inode, SEE_I_NOFOLLOW);
 }
 
 static int see_follow_mark(struct dentry *sub, const struct qstr *name, const char *origin)
@@ -357,7 +436,7 @@ static int see_follow_one(struct inode *inode)
 	entry->kind = SEE_NAME_FOLLOW;
 	entry->target = inode;
 	mutex_lock(&see_i(parent)->lock);
-	/* somebody else said so, or it gave the name up: see_unfollow() */
+	/* somebody else said so, it gave the name up, see_unfollow(), or another has it */
 	done = !see_to_follow(inode);
 	if (!done)
 		err = see_follow_mark(sub, &name, si->origin);
@@ -400,7 +479,7 @@ int see_unfollow(struct inode *inode, struct inode *dir, const struct qstr *name
 		/* first: see_names_set() looks */
 		if (see_guard(SEE_GUARD_UNFOLLOW))
 			set_bit(SEE_I_FOLLOWED, &see_i(inode)->flags);
-		see_names_unfollow(dir, name);
+		see_names_unfollow(dir, name, inode);
 	}
 	mutex_unlock(&see_i(dir)->lock);
 	return err;
@@ -415,7 +494,9 @@ static int see_place(struct inode *inode)
 	struct inode *p, *top;
 	int err;
 
-	if (see_test(inode, SEE_I_NOFOLLOW))
+	/* of what was not changed: that failed on the way up, or is not that far */
+	if (see_test(inode, SEE_I_NOFOLLOW) ||
+	    (see_i(inode)->parent && !see_test_acquire(SEE_I_ANCHORED, &see_i(inode)->flags)))
 		return see_box_one(inode);
 	do {
 		for (top = p = inode; p; p = see_i(p)->parent)
@@ -453,8 +534,9 @@ int see_dir_prepare(struct inode *dir)
 		see_pin(dir);
 		err = see_box_one(dir);
 	} else {
-		see_stay(dir);
-		err = see_place(dir);
+		err = see_stay(dir);
+		if (!err)
+			err = see_place(dir);
 	}
 	return err ?: see_names_make(dir, GFP_KERNEL_ACCOUNT);
 }
@@ -606,8 +688,16 @@ void see_come_back(struct inode *inode)
 	struct see_name *entry;
 	struct qstr name;
 
-	if (!test_bit(S_ISDIR(inode->i_mode) ? SEE_I_STAYS : SEE_I_ATTRS, &si->flags) ||
-	    !see_to_follow(inode))
+	if (!test_bit(S_ISDIR(inode->i_mode) ? SEE_I_STAYS : SEE_I_ATTRS, &si->flags)) {
+		/* what the SEE does to it from now on is no change of the old name */
+		if (!S_ISDIR(inode->i_mode) && see_to_follow(inode)) {
+			set_bit(SEE_I_NOFOLLOW, &si->flags);
+			name = (struct qstr)QSTR_INIT(si->name, strlen(si->name));
+			see_names_unfollow(si->parent, &name, inode);
+		}
+		return;
+	}
+	if (!see_to_follow(inode))
 		return;
 	name = (struct qstr)QSTR_INIT(si->name, strlen(si->name));
 	if (see_names_make(si->parent, GFP_NOWAIT))

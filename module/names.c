@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 #include <linux/stringhash.h>
 
+#include "guards.h"
 #include "inode.h"
 #include "names.h"
 
@@ -187,13 +188,23 @@ static void see_names_keeps(struct inode *target, bool keeps)
 		clear_bit(SEE_I_KEEPS, &see_i(target)->flags);
 }
 
+/* of two objects that were changed at one place the later one has the name, for good */
+static void see_names_lose(const struct see_name *old, const struct inode *later)
+{
+	struct inode *loser = old->kind == SEE_NAME_FOLLOW ? old->target : old->follow;
+
+	if (loser && loser != later && see_guard(SEE_GUARD_LATER))
+		set_bit(SEE_I_FOLLOWED, &see_i(loser)->flags);
+}
+
 /**
  * see_names_set - what the SEE says of a name from now on
  * @dir: directory with a table
  * @entry: of see_name_alloc(), filled in; consumed
  *
- * A FOLLOW entry gives way to any other, and is not made twice of an object: that gave
- * the name up since.  The first command stays.  Cannot fail.
+ * A FOLLOW entry gives way to any other, and is not made of an object once more that has
+ * its mark, lost the name to another one, or gave it up.  The first command stays.  Cannot
+ * fail.
  */
 void see_names_set(struct inode *dir, struct see_name *entry)
 {
@@ -202,6 +213,8 @@ void see_names_set(struct inode *dir, struct see_name *entry)
 
 	spin_lock(&names->lock);
 	old = __see_names_find(names, entry->hash, entry->name, entry->len);
+	if (old && entry->kind == SEE_NAME_FOLLOW)
+		see_names_lose(old, entry->target);
 	if (entry->kind == SEE_NAME_FOLLOW && see_test(entry->target, SEE_I_FOLLOWED)) {
 		dead = entry;
 	} else if (old && entry->kind == SEE_NAME_FOLLOW &&
@@ -299,22 +312,25 @@ void see_names_command(struct inode *dir, const struct qstr *name,
 }
 
 /**
- * see_names_unfollow - no changed object follows this name any more
+ * see_names_unfollow - a changed object follows this name no more, if it does
  * @dir: the directory
  * @name: the name
+ * @target: the object
  */
-void see_names_unfollow(struct inode *dir, const struct qstr *name)
+void see_names_unfollow(struct inode *dir, const struct qstr *name, const struct inode *target)
 {
 	struct see_names *names = see_names(dir);
 	struct see_name *entry;
 	bool alone;
 
+	if (!names)
+		return;
 	spin_lock(&names->lock);
 	entry = __see_names_find(names, see_name_hash((const char *)name->name,
 						      name->len),
 				 (const char *)name->name, name->len);
-	alone = entry && entry->kind == SEE_NAME_FOLLOW;
-	if (entry)
+	alone = entry && entry->kind == SEE_NAME_FOLLOW && entry->target == target;
+	if (entry && entry->follow == target)
 		entry->follow = NULL;
 	spin_unlock(&names->lock);
 	if (alone)

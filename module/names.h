@@ -109,7 +109,7 @@ void see_names_set(struct inode *dir, struct see_name *entry);
 void see_names_del(struct inode *dir, const struct qstr *name);
 void see_names_command(struct inode *dir, const struct qstr *name,
 		       const char *command);
-void see_names_unfollow(struct inode *dir, const struct qstr *name);
+void see_names_unfollow(struct inode *dir, const struct qstr *name, const struct inode *target);
 struct see_name *see_names_next(struct see_names *names, u64 id,
 				struct see_name *buf);
 void see_names_cover(struct inode *dir, const struct qstr *name, u64 ino, bool gone);

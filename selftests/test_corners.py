@@ -248,6 +248,33 @@ def host_removes_a_directory_at_work(s, how):
     stages_of(s, worker, 'p/w', gone=True)
 
 
+@test(layer=True, over=('see-first', 'host-first'))
+def both_remove_a_directory_at_work(s, order):
+    "it is dead, and a name that the host gives it again is that of another one"
+    s.host.makedirs('p/w')
+    s.see.write('p/w/born', 'born\n')
+    os.chdir(s.see.path('p/w'))
+    with opened('.', DIRECTORY) as fd:
+        steps = [lambda: s.see.rmtree('p/w'), lambda: s.host.rmdir('p/w')]
+        for step in steps if order == 'see-first' else steps[::-1]:
+            step()
+        eq((os.listdir('.'), os.listdir(fd), os.fstat(fd).st_nlink), ([], [], 0), 'the directory')
+        for function in (lambda: os.mkdir('x'), lambda: os.open('x', os.O_CREAT | os.O_WRONLY),
+                         lambda: os.link('../../file', 'x'), os.getcwd):
+            raises(errno.ENOENT, function)
+        eq(os.listdir('..'), [], 'what is in its parent')
+        s.see.absent('p/w')
+        s.host.mkdir('p/w')
+        s.host.write('p/w/again', 'again\n')
+        raises(errno.ENOENT, os.mkdir, 'x')
+        eq(os.listdir(fd), [], 'the directory, later')
+    os.chdir('/')
+    for _ in s.stages():
+        s.see.lists('p', '' if order == 'see-first' else 'w')
+        if order == 'host-first':
+            s.see.holds('p/w/again', 'again\n')
+
+
 # ---- a name that becomes something else -------------------------------------
 
 @test(layer=True, over=('cached', 'open', 'changed', 'tombstones'))
@@ -605,6 +632,49 @@ def kept_name_is_taken_away(s, how):
         for name in filter(None, left):
             s.see.holds(name, 'host\nSEE\n')
             eq(s.see.stat(name).st_nlink, 1, f'links of {name}')
+
+
+@test(layer=True, over=('later', 'earlier', 'later-first', 'earlier-first'))
+def two_that_were_changed_at_one_place(s, dropped):
+    "the host puts another file there, and drops one of them, or both: the later change has the name"
+    s.host.write('n', 'host1\n')
+    s.see.append('n', 'SEE\n')
+    with s.host.together():
+        s.host.rename('n', 'm')
+        s.host.write('n', 'host2\n')
+    s.see.append('n', 'SEE\n')
+    with s.host.together():
+        for name in {'later': 'n', 'earlier': 'm', 'later-first': 'nm', 'earlier-first': 'mn'}[dropped]:
+            s.host.unlink(name)
+    for _ in s.stages():
+        s.see.holds('n', 'host2\nSEE\n')
+        if dropped == 'later':
+            s.see.holds('m', 'host1\nSEE\n')
+        else:
+            s.see.absent('m')
+        eq(s.see.ls() & {'n', 'm'}, {'n', 'm'} if dropped == 'later' else {'n'}, 'listing')
+
+
+@test(layer=True)
+def linked_and_changed_when_the_host_dropped_it(s):
+    "it does not come back where the host had it, though it is changed before it was completed"
+    names = [f'{i}' for i in range(10 if SMOKE else 60)]
+    with s.host.together():
+        s.host.mkdir('many')
+        for name in names:
+            s.host.write(f'many/{name}', b'x' * 300000)
+    for name in names:
+        s.see.link(f'many/{name}', f'many/new-{name}')
+    with s.host.together():
+        for name in names:
+            s.host.unlink(f'many/{name}')
+    for name in names[::-1]:
+        s.see.append(f'many/new-{name}', 'SEE\n')
+    for _ in s.stages():
+        s.see.lists('many', {f'new-{name}' for name in names})
+        for name in names:
+            eq((s.see.stat(f'many/new-{name}').st_nlink, s.see.stat(f'many/new-{name}').st_size),
+               (1, 300004), f'links and size of {name}')
 
 
 @test(layer=True)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """A host that mutates while the SEE looks and works: no wrong answer, ever,
 that nobody could have seen natively, and the right tree when all is quiet."""
+import multiprocessing
 import random
 
 from model import walk
@@ -379,6 +380,36 @@ def sees_own_processes_race(s):
     for stage in s.stages():
         same_tree(s.see.fingerprint(('type', 'ino', 'nlink', 'names'), 'd'),
                   want, stage)
+
+
+@test()
+def first_changes_beside_each_other(s):
+    "of what lies in one directory: each has its place, and that of what leads there is whole"
+    rounds, both = scaled(80), multiprocessing.Barrier(2)
+    with s.host.together():
+        for i in range(rounds):
+            s.host.makedirs(f'r{i}/a/b/c')
+            for where in (f'r{i}', f'r{i}/a', f'r{i}/a/b'):
+                # which takes time to be noted
+                for n in range(4):
+                    s.host.setxattr(where, f'user.{n}', b'x' * 900)
+            for name in 'xy':
+                s.host.write(f'r{i}/a/b/c/{name}', 'host\n')
+
+    def change(name):
+        for i in range(rounds):
+            both.wait(60)
+            s.see.chmod(f'r{i}/a/b/c/{name}', 0o600)
+            with s.see.opened(f'r{i}/a/b/c/{name}', os.O_RDWR) as fd:
+                os.fsync(fd)
+    s.mount()
+    children = [Child(change, name) for name in 'xy']
+    for child in children:
+        child.result()
+    for stage in s.stages():
+        for i in range(rounds):
+            for name in 'xy':
+                eq(s.see.mode(f'r{i}/a/b/c/{name}'), 0o600, f'mode of {name} in {i} {stage}')
 
 
 # ---- against the model ---------------------------------------------------------
