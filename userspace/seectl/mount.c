@@ -97,6 +97,18 @@ int verb_mount(int argc, char **argv)
 	return err ? err : mount_layers(&see, top, !layer, target);
 }
 
+/* seed lets go of its descriptor of a mount just after it gave us ours */
+static int umount_soon(const char *target)
+{
+	for (int i = 0; ; i++) {
+		if (!umount2(target, UMOUNT_NOFOLLOW))
+			return 0;
+		if (errno != EBUSY || i == 100)
+			return -errno;
+		usleep(10000);
+	}
+}
+
 int verb_umount(int argc, char **argv)
 {
 	_cleanup_(mount_table_free) struct mount_table mounts = {};
@@ -123,13 +135,14 @@ int verb_umount(int argc, char **argv)
 
 		if (!path_inside(m->target, target) || strcmp(m->fstype, "seefs"))
 			continue;
-		if (!umount2(m->target, UMOUNT_NOFOLLOW))
+		err = umount_soon(m->target);
+		if (!err)
 			continue;
 		/* of a SEE that was aborted: no path leads there, but all of it can go */
-		if (errno == EIO && !umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW))
+		if (err == -EIO && !umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW))
 			return 0;
-		return complain("%s: %s%s", quote(m->target), strerror(errno),
-					errno == EBUSY ? "; somebody uses it (fuser -vm)" : "");
+		return complain("%s: %s%s", quote(m->target), strerror(-err),
+					err == -EBUSY ? "; somebody uses it (fuser -vm)" : "");
 	}
 	return 0;
 }
