@@ -221,7 +221,7 @@ def clean_up():
 
 
 def leftovers():
-    wait_for('the trash to be emptied', lambda: set(os.listdir(STORE)) <= {'next'}, 30)
+    wait_for('the trash to be emptied', lambda: set(os.listdir(STORE)) <= {'next'}, 300)
     if os.path.isdir(CGROUP):
         eq([n for n in os.listdir(CGROUP) if n.isdigit()], [], 'control groups')
 
