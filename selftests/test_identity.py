@@ -508,6 +508,62 @@ def watches_see_the_sees_events(s):
            f'events of {where}/inner')
 
 
+class FanotifyNames:
+    """All of a file system, told by handles; read() gives {(handle of the directory, name): mask}."""
+    MODIFY, ATTRIB, MOVED_FROM, MOVED_TO, CREATE, DELETE, ONDIR = (
+        2, 4, 0x40, 0x80, 0x100, 0x200, 0x40000000)
+
+    def __init__(self, path):
+        # FAN_CLOEXEC | FAN_NONBLOCK | FAN_REPORT_DFID_NAME; FAN_MARK_ADD | FAN_MARK_FILESYSTEM
+        self.fd = call('fanotify_init', 3 | 0xc00, os.O_RDONLY)
+        call('fanotify_mark', self.fd, 1 | 0x100, ctypes.c_uint64(
+            self.MODIFY | self.ATTRIB | self.MOVED_FROM | self.MOVED_TO | self.CREATE |
+            self.DELETE | self.ONDIR), AT_FDCWD, path)
+
+    def read(self):
+        out = {}
+        while select.select([self.fd], [], [], 0)[0]:
+            raw, at = os.read(self.fd, 65536), 0
+            while at < len(raw):
+                length, _, _, head, mask = struct.unpack_from('=IBBHQ', raw, at)
+                # one record: its head, the fsid, a struct file_handle, a name
+                kind, size = struct.unpack_from('=BxH', raw, at + head)
+                eq(kind, 2, 'FAN_EVENT_INFO_TYPE_DFID_NAME')
+                n, handle_type = struct.unpack_from('=Ii', raw, at + head + 12)
+                data = at + head + 20
+                name = raw[data + n:at + head + size].split(b'\0')[0]
+                key = (handle_type, raw[data:data + n]), os.fsdecode(name)
+                # equal ones are merged, with the mask of all
+                out[key] = out.get(key, 0) | (mask & ~self.ONDIR)
+                at += length
+        return out
+
+
+@test(smoke=True)
+def fanotify_tells_by_handles(s):
+    "of a whole layer, which directory and name, of every origin, before and after first writes"
+    s.have(h='host tree', b='born tree')
+    w = FanotifyNames(s.see.path(''))
+    for where in 'hb':
+        at = handle(s, where)
+        s.see.append(f'{where}/inner', 'x')
+        s.see.chmod(f'{where}/inner', 0o600)
+        s.see.write(f'{where}/n', '')
+        s.see.rename(f'{where}/inner', f'{where}/moved')
+        s.see.append(f'{where}/moved', 'x')
+        s.see.mkdir(f'{where}/d')
+        s.see.unlink(f'{where}/n')
+        s.see.rmdir(f'{where}/d')
+        eq(w.read(), {(at, 'inner'): w.MODIFY | w.ATTRIB | w.MOVED_FROM,
+                      (at, 'moved'): w.MOVED_TO | w.MODIFY,
+                      (at, 'n'): w.CREATE | w.DELETE, (at, 'd'): w.CREATE | w.DELETE},
+           f'events in {where}')
+        fd = open_by_handle(s.mnt, at)
+        eq(os.listdir(fd), ['moved'], f'what is in {where}, by the handle')
+        os.close(fd)
+    os.close(w.fd)
+
+
 def locked_out(path, how):
     """Is another process kept from the lock?"""
     def attempt():

@@ -229,4 +229,57 @@ def many_names(s):
         d.close()
 
 
+def numbers(root):
+    """{path: number}, of all below a directory."""
+    out = subprocess.run(['find', root, '-mindepth', '1', '-printf', r'%i %P\0'], check=True,
+                         stdout=subprocess.PIPE).stdout.decode()
+    return {path: int(ino) for ino, path in
+            (line.split(' ', 1) for line in out.split('\0')[:-1])}
+
+
+@test()
+def many_objects(s):
+    "of both sides, changed, renamed, removed, their inodes used again: each with its own number, always"
+    d = Deep()
+    # all of them take minutes
+    dirs, each = max(8, MANY // (1000 if 'SEE_CRASH_ALL' in os.environ else 4000)), 1000
+    try:
+        for i in range(dirs):
+            os.mkdir(f'{d.lower}/{i}')
+            for n in range(each):
+                os.mknod(f'{d.lower}/{i}/{n}')
+        d.mount()
+        want = numbers(d.mnt)
+        eq(len(want), dirs * (each + 1), 'number of objects')
+        moved = {}
+        for i in range(dirs):
+            for n in range(0, each, 40):
+                os.chmod(f'{d.mnt}/{i}/{n}', 0o600)
+                os.rename(f'{d.mnt}/{i}/{n + 1}', f'{d.mnt}/{(i + 7) % dirs}/moved{i}.{n}')
+                moved[f'{(i + 7) % dirs}/moved{i}.{n}'] = want.pop(f'{i}/{n + 1}')
+                os.unlink(f'{d.mnt}/{i}/{n + 2}')
+                del want[f'{i}/{n + 2}']
+                os.unlink(f'{d.lower}/{i}/{n + 3}')
+                del want[f'{i}/{n + 3}']
+            for n in range(0, each, 40):
+                os.mknod(f'{d.lower}/{i}/late{n}')
+                os.mknod(f'{d.mnt}/{i}/born{n}')
+        want.update(moved)
+        late = {f'{i}/{kind}{n}' for i in range(dirs) for n in range(0, each, 40)
+                for kind in ('late', 'born')}
+        for when in 'at once', 'after an eviction', 'after a remount':
+            got = numbers(d.mnt)
+            eq(got.keys() - want.keys(), late if when == 'at once' else set(), f'names, {when}')
+            eq([p for p, ino in want.items() if got.get(p) != ino], [], f'other numbers, {when}')
+            eq(len(set(got.values())), len(got), f'numbers, {when}')
+            want = got
+            drop_caches() if when == 'at once' else d.remount()
+        some = list(want)[::len(want) // 20]
+        tests = [word for path in some for word in ('-o', '-inum', str(want[path]))][1:]
+        eq(sorted(run('find', d.mnt, *tests).split()), sorted(f'{d.mnt}/{p}' for p in some),
+           'find -inum')
+    finally:
+        d.close()
+
+
 main()

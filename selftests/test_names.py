@@ -444,28 +444,36 @@ def rename_between_directories(s, source, target):
             same_tree(moved_shape(s, f'{"ab"[i % 2]}/{name}'), shape, f'{name} {stage}')
 
 
+NODES = {'p': (stat.S_IFIFO | 0o640, 0), 'k': (stat.S_IFSOCK | 0o640, 0),
+         'c': (stat.S_IFCHR | 0o640, os.makedev(1, 5)), 'l': (stat.S_IFLNK | 0o777, 0)}
+
+
+def make_nodes(tree, names):
+    """{name: which of NODES}, in a directory."""
+    os.umask(0)
+    with tree.together():
+        for name, node in names.items():
+            tree.symlink('x', name) if node == 'l' else tree.mknod(name, *NODES[node])
+
+
 @test(over=ORIGINS)
 def names_of_special_files(s, origin):
     "FIFO, socket, device, symlink: renamed, linked, exchanged, replacing and replaced, removed"
-    nodes = {'p': (stat.S_IFIFO | 0o640, 0), 'k': (stat.S_IFSOCK | 0o640, 0),
-             'c': (stat.S_IFCHR | 0o640, os.makedev(1, 5)), 'l': (stat.S_IFLNK | 0o777, 0)}
-    os.umask(0)
     tree = s.see if origin == 'born' else s.host
+    make_nodes(tree, {n + more: n for n in NODES for more in ('', '2')})
     with tree.together():
-        for name, (mode, device) in nodes.items():
-            for n in (name, f'{name}2'):
-                tree.symlink('x', n) if name == 'l' else tree.mknod(n, mode, device)
+        for name in NODES:
             tree.write(f'{name}3', f'{name}\n')
-    for name in nodes if origin == 'changed' else ():
+    for name in NODES if origin == 'changed' else ():
         for n in (name, f'{name}2'):
             s.see.chown(n, USER)
-    for name in nodes:
+    for name in NODES:
         s.see.rename(name, f'dir/{name}')
         s.see.link(f'dir/{name}', f'empty_dir/{name}')
         s.see.rename(f'{name}2', f'dir/sub/{name}')
         s.see.rename(f'dir/sub/{name}', f'{name}3', EXCHANGE)
     for stage in s.stages():
-        for name, (mode, device) in nodes.items():
+        for name, (mode, device) in NODES.items():
             for where, links in ((f'dir/{name}', 2), (f'empty_dir/{name}', 2), (f'{name}3', 1)):
                 st = s.see.stat(where)
                 eq((st.st_mode, st.st_rdev, st.st_nlink, st.st_uid),
@@ -474,7 +482,7 @@ def names_of_special_files(s, origin):
             s.see.holds(f'dir/sub/{name}', f'{name}\n')
             s.see.absent(name, f'{name}2')
     before = s.see.ls('dir/sub')
-    for name in nodes:
+    for name in NODES:
         s.see.rename(f'dir/{name}', f'dir/sub/{name}')
         s.see.rename('file' if name == 'p' else f'dir/sub/{name}', f'{name}3')
         s.see.unlink(f'empty_dir/{name}')
@@ -531,6 +539,51 @@ def rename_whiteout(s, origin):
         s.see.unlink(name)
     for _ in s.stages():
         s.see.absent(*'xyt')
+
+
+@test(over=ORIGINS)
+def rename_whiteout_of_special_files(s, origin):
+    "FIFO, socket, device, symlink"
+    make_nodes(s.see if origin == 'born' else s.host, {n: n for n in NODES})
+    for name in NODES:
+        if origin == 'changed':
+            s.see.chown(name, USER)
+        s.see.rename(name, f'dir/{name}', WHITEOUT)
+    for stage in s.stages():
+        for name, (mode, device) in NODES.items():
+            st = s.see.stat(name)
+            eq((stat.S_IFMT(st.st_mode), st.st_rdev), (stat.S_IFCHR, 0), f'{name} {stage}')
+            st = s.see.stat(f'dir/{name}')
+            eq((st.st_mode, st.st_rdev, st.st_uid),
+               (mode, device, USER if origin == 'changed' else 0), f'dir/{name} {stage}')
+    for name in NODES:
+        s.see.unlink(name)
+    for _ in s.stages():
+        s.see.absent(*NODES)
+        eq(os.readlink(s.see.path('dir/l')), 'x', 'target')
+
+
+@test(layer=True, over=('unlink', 'replace'))
+def changed_special_files_that_the_host_drops(s, how):
+    "stay, as they were changed, until the SEE removes them"
+    make_nodes(s.host, {n: n for n in NODES})
+    for name in NODES:
+        s.see.chown(name, USER)
+    with s.host.together():
+        for name in NODES:
+            s.host.unlink(name)
+            if how == 'replace':
+                s.host.write(name, 'host\n')
+    for stage in s.stages():
+        for name, (mode, device) in NODES.items():
+            st = s.see.stat(name)
+            eq((st.st_mode, st.st_rdev, st.st_uid), (mode, device, USER), f'{name} {stage}')
+        eq(os.readlink(s.see.path('l')), 'x', 'target')
+        ok(s.see.ls() >= set(NODES), 'listing')
+    for name in NODES:
+        s.see.unlink(name)
+    for _ in s.stages():
+        s.see.absent(*NODES)
 
 
 @test()
