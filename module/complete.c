@@ -130,6 +130,8 @@ int see_data_complete(struct inode *inode)
 		cond_resched();
 		if (!err && fatal_signal_pending(current))
 			err = -EINTR;
+		if (see_dead(inode))
+			err = -EIO;
 	} while (!err && pos < limit);
 	/* durable first: a crash must not find a map that promises more */
 	if (!err)

@@ -66,21 +66,20 @@ int see_first_xattrs(struct inode *inode, u64 *hash)
 }
 
 /*
- * Is it held, with all that leads to its place, if it can have one?  What the SEE only gave
- * a name has none from a remount to its first change, since nothing of it would be kept
- * there.
+ * Is it held, and has it a place if it can have one?  Then all that leads there is held,
+ * too.  What the SEE only gave a name has none from a remount to its first change, since
+ * nothing of it would be kept there.
  */
 static bool see_held(const struct inode *inode)
 {
 	const struct see_inode *si = see_i(inode);
 
-	/* pairs with see_anchor() */
-	if (see_test_acquire(SEE_I_ANCHORED, &si->flags))
-		return true;
-	/* pairs with see_hold_one(), and the release in see_note_place() */
-	if (!see_test_acquire(SEE_I_CHANGED, &si->flags) || smp_load_acquire(&si->parent))
+	/* pairs with see_hold_one() */
+	if (!see_test_acquire(SEE_I_CHANGED, &si->flags))
 		return false;
-	return see_test(inode, SEE_I_FOLLOWED) || see_test(inode, SEE_I_NOFOLLOW) ||
+	/* pairs with the release in see_note_place() */
+	return smp_load_acquire(&si->parent) || see_test(inode, SEE_I_FOLLOWED) ||
+	       see_test(inode, SEE_I_NOFOLLOW) ||
 	       inode == d_inode(inode->i_sb->s_root) || see_gone(inode);
 }
 
@@ -195,59 +194,71 @@ static struct dentry *see_place_below(struct dentry *dentry)
 	return lower;
 }
 
-/* the same of a directory that was noted as a place */
-static struct dentry *see_noted_below(struct see_layer *layer, const struct inode *dir)
+/**
+ * struct see_climb - an object that is not held yet, on the way up
+ * @below: the one before, which is in it; NULL for the first
+ * @inode: the object
+ * @place: lower dentry of the name at which it would stay, or NULL
+ */
+struct see_climb {
+	struct see_climb *below;
+	struct inode *inode;
+	struct dentry *place;
+};
+
+/* takes over @inode and @place, also if there is no memory */
+static int see_climb_push(struct see_climb **top, struct inode *inode, struct dentry *place)
 {
-	struct dentry *lower = see_i(dir)->lower;
+	struct see_climb *c = kmalloc(sizeof(*c), GFP_KERNEL);
 
-	if (!lower || d_unhashed(lower) || !is_subdir(lower, layer->lower.dentry))
-		return NULL;
-	return dget(lower);
-}
-
-/* all that leads to its place is held */
-static void see_anchor(struct inode *inode)
-{
-	struct inode *parent;
-
-	/* pairs with the release in see_note_place() */
-	while ((parent = smp_load_acquire(&see_i(inode)->parent))) {
-		/* a full barrier: see_held() */
-		if (test_and_set_bit(SEE_I_ANCHORED, &see_i(inode)->flags))
-			return;
-		inode = parent;
+	if (!c) {
+		iput(inode);
+		dput(place);
+		return -ENOMEM;
 	}
+	*c = (struct see_climb){ .below = *top, .inode = inode, .place = place };
+	*top = c;
+	return 0;
 }
 
-/* hold an object and note its place; that of its parent is *place then, NULL for none */
-static struct inode *see_hold_up(struct inode *inode, struct dentry **place, int *err)
+static struct inode *see_climb_pop(struct see_climb **top)
 {
-	struct see_layer *layer = see_layer(inode->i_sb);
-	struct inode *parent = NULL, *noted;
-	struct dentry *up = NULL;
+	struct see_climb *c = *top;
+	struct inode *inode = c->inode;
 
-	if (*place && *place != layer->lower.dentry) {
-		up = dget_parent(*place);
-		parent = see_iget(inode->i_sb, up, NULL);
-		if (IS_ERR(parent)) {
-			*err = PTR_ERR(parent);
-			parent = NULL;
+	*top = c->below;
+	dput(c->place);
+	kfree(c);
+	return inode;
+}
+
+/*
+ * All that leads to @dentry and is not held; *parent is that of the uppermost, or NULL.
+ * 1: once more, the host moved it out of the layer just now.
+ */
+static int see_climb(struct dentry *dentry, struct see_climb **top, struct inode **parent)
+{
+	struct see_layer *layer = see_layer(dentry->d_sb);
+	struct inode *inode = d_inode(dentry);
+	struct dentry *place = IS_ROOT(dentry) ? NULL : see_place_below(dentry), *up;
+	int err;
+
+	ihold(inode);
+	for (;;) {
+		err = see_climb_push(top, inode, place);
+		if (err || !place || place == layer->lower.dentry)
+			return err;
+		if (IS_ROOT(place))
+			return 1;
+		up = dget_parent(place);
+		inode = see_iget(dentry->d_sb, up, NULL);
+		if (IS_ERR(inode) || see_held(inode)) {
+			dput(up);
+			*parent = IS_ERR(inode) ? NULL : inode;
+			return PTR_ERR_OR_ZERO(inode);
 		}
+		place = up;
 	}
-	if (!*err)
-		*err = see_hold_one(inode, parent, *place);
-	/* that where it was before, if the host moved it since; pairs as in see_anchor() */
-	noted = smp_load_acquire(&see_i(inode)->parent);
-	if (noted && noted != parent) {
-		iput(parent);
-		ihold(noted);
-		parent = noted;
-		dput(up);
-		up = see_noted_below(layer, noted);
-	}
-	dput(*place);
-	*place = up;
-	return parent;
 }
 
 /**
@@ -263,24 +274,25 @@ static struct inode *see_hold_up(struct inode *inode, struct dentry **place, int
 int see_hold(struct dentry *dentry)
 {
 	struct inode *inode = d_inode(dentry), *parent;
-	struct dentry *place;
+	struct see_climb *top = NULL;
 	unsigned int nofs;
-	int err = 0;
+	int err;
 
 	if (see_test(inode, SEE_I_BORN) || see_held(inode))
 		return 0;
 	nofs = memalloc_nofs_save();
-	place = IS_ROOT(dentry) ? NULL : see_place_below(dentry);
-	ihold(inode);
 	do {
-		parent = see_hold_up(inode, &place, &err);
-		iput(inode);
-		inode = parent;
-	} while (!err && inode && !see_held(inode));
-	iput(inode);
-	dput(place);
-	if (!err)
-		see_anchor(d_inode(dentry));
+		parent = NULL;
+		err = see_climb(dentry, &top, &parent);
+		/* from above: whoever has a place has all that leads there */
+		while (top) {
+			if (!err)
+				err = see_hold_one(top->inode, parent, top->place);
+			iput(parent);
+			parent = see_climb_pop(&top);
+		}
+		iput(parent);
+	} while (err > 0);
 	memalloc_nofs_restore(nofs);
 	return err;
 }
@@ -322,13 +334,16 @@ static int see_follow_soon(struct inode *inode)
  */
 static int see_stay(struct inode *inode)
 {
-	int err;
+	struct inode *p;
 
-	/* a full barrier each time; see_host_event() has the other one */
-	while (inode) {
-		err = see_test(inode, SEE_I_STAYS) ? 0 : see_follow_soon(inode);
-		if (err || test_and_set_bit(SEE_I_STAYS, &see_i(inode)->flags))
+	for (p = inode; p && !see_test(p, SEE_I_STAYS); p = see_i(p)->parent) {
+		int err = see_follow_soon(p);
+
+		if (err)
 			return err;
+	}
+	/* a full barrier each time; see_host_event() has the other one */
+	while (inode && !test_and_set_bit(SEE_I_STAYS, &see_i(inode)->flags)) {
 		if (S_ISDIR(inode->i_mode) && see_gone(inode))
 			see_host_dropped(inode);
 		/* pairs with the release in see_note_place() */
@@ -494,9 +509,7 @@ static int see_place(struct inode *inode)
 	struct inode *p, *top;
 	int err;
 
-	/* of what was not changed: that failed on the way up, or is not that far */
-	if (see_test(inode, SEE_I_NOFOLLOW) ||
-	    (see_i(inode)->parent && !see_test_acquire(SEE_I_ANCHORED, &see_i(inode)->flags)))
+	if (see_test(inode, SEE_I_NOFOLLOW))
 		return see_box_one(inode);
 	do {
 		for (top = p = inode; p; p = see_i(p)->parent)
@@ -674,6 +687,19 @@ static void see_cover_cached(struct inode *dir, const struct qstr *name)
 	dput(d);
 }
 
+/* the host drops it before the SEE changed it: one of both is first, see_freeze_attrs() */
+static bool see_give_up_place(struct inode *inode)
+{
+	bool unchanged;
+
+	spin_lock(&inode->i_lock);
+	unchanged = !see_test(inode, SEE_I_ATTRS);
+	if (unchanged)
+		set_bit(SEE_I_NOFOLLOW, &see_i(inode)->flags);
+	spin_unlock(&inode->i_lock);
+	return unchanged;
+}
+
 /**
  * see_come_back - a changed object has the name that it follows from now on
  * @inode: changed object that the host just dropped
@@ -688,18 +714,16 @@ void see_come_back(struct inode *inode)
 	struct see_name *entry;
 	struct qstr name;
 
-	if (!test_bit(S_ISDIR(inode->i_mode) ? SEE_I_STAYS : SEE_I_ATTRS, &si->flags)) {
-		/* what the SEE does to it from now on is no change of the old name */
-		if (!S_ISDIR(inode->i_mode) && see_to_follow(inode)) {
-			set_bit(SEE_I_NOFOLLOW, &si->flags);
-			name = (struct qstr)QSTR_INIT(si->name, strlen(si->name));
-			see_names_unfollow(si->parent, &name, inode);
-		}
+	if (S_ISDIR(inode->i_mode) && !see_test(inode, SEE_I_STAYS))
 		return;
-	}
 	if (!see_to_follow(inode))
 		return;
 	name = (struct qstr)QSTR_INIT(si->name, strlen(si->name));
+	/* what the SEE does to it from now on is no change of the old name */
+	if (!S_ISDIR(inode->i_mode) && see_give_up_place(inode)) {
+		see_names_unfollow(si->parent, &name, inode);
+		return;
+	}
 	if (see_names_make(si->parent, GFP_NOWAIT))
 		return;
 	entry = see_name_alloc(&name, GFP_NOWAIT);

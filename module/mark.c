@@ -63,7 +63,7 @@ static void see_gone_worker(struct work_struct *work)
 		see_change_leave(sb);
 		/* somebody holds its i_rwsem and waits for a commit to end */
 	} while (err == -EAGAIN);
-	if (err)
+	if (err && !see_layer(sb)->dead)
 		pr_warn_ratelimited("seefs: inode %llu: the host removed it, and its copy could not be completed: error %d\n",
 				    (u64)w->inode->i_ino, err);
 	iput(w->inode);

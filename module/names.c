@@ -210,12 +210,16 @@ void see_names_set(struct inode *dir, struct see_name *entry)
 {
 	struct see_names *names = see_names(dir);
 	struct see_name *old, *dead;
+	bool late;
 
 	spin_lock(&names->lock);
 	old = __see_names_find(names, entry->hash, entry->name, entry->len);
-	if (old && entry->kind == SEE_NAME_FOLLOW)
+	/* under the lock: whoever sets these bits looks for the entry afterwards */
+	late = entry->kind == SEE_NAME_FOLLOW && (see_test(entry->target, SEE_I_FOLLOWED) ||
+						  see_test(entry->target, SEE_I_NOFOLLOW));
+	if (old && entry->kind == SEE_NAME_FOLLOW && !late)
 		see_names_lose(old, entry->target);
-	if (entry->kind == SEE_NAME_FOLLOW && see_test(entry->target, SEE_I_FOLLOWED)) {
+	if (late) {
 		dead = entry;
 	} else if (old && entry->kind == SEE_NAME_FOLLOW &&
 		   old->kind != SEE_NAME_FOLLOW) {

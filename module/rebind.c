@@ -119,8 +119,7 @@ static void see_rebind_born(struct inode *inode)
 	see_drop_parts(inode);
 }
 
-#define SEE_I_PRIVATE	(BIT(SEE_I_CHANGED) | BIT(SEE_I_ANCHORED) | \
-			 BIT(SEE_I_GONE) | BIT(SEE_I_KEPT) | \
+#define SEE_I_PRIVATE	(BIT(SEE_I_CHANGED) | BIT(SEE_I_GONE) | BIT(SEE_I_KEPT) | \
 			 BIT(SEE_I_ATTRS) | BIT(SEE_I_ATTRDIRTY) | \
 			 BIT(SEE_I_PLACED) | BIT(SEE_I_FOLLOWED) | BIT(SEE_I_KEEPS) | \
 			 BIT(SEE_I_NOFOLLOW) | BIT(SEE_I_STAYS) | \

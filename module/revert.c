@@ -65,6 +65,13 @@ static int see_drop_object(struct see_layer *layer, struct inode *inode)
 	struct dentry *box = see_boxed(inode);
 	int err;
 
+	/* what could not be written back is not to be when the layer goes */
+	clear_bit(SEE_I_ATTRS, &see_i(inode)->flags);
+	if (S_ISREG(inode->i_mode)) {
+		filemap_invalidate_lock(inode->i_mapping);
+		truncate_inode_pages(inode->i_mapping, 0);
+		filemap_invalidate_unlock(inode->i_mapping);
+	}
 	if (!box)
 		return 0;
 	/* without its map the object has no data of its own, only attributes */

@@ -187,7 +187,6 @@ struct see_layer {
 /* see_inode.flags, bits for set_bit() and friends */
 enum {
 	SEE_I_CHANGED,		/* host object that the SEE changed or holds; pinned */
-	SEE_I_ANCHORED,		/* and what leads to its place is, too */
 	SEE_I_BORN,		/* made in the SEE: everything is in ->priv */
 	SEE_I_GONE,		/* the host dropped the last name */
 	SEE_I_KEPT,		/* GONE, and the copy is complete */

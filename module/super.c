@@ -260,6 +260,9 @@ static void see_kill_sb(struct super_block *sb)
 		if (!layer->dead && see_run_aside(see_write_last, sb))
 			pr_err("seefs: %s: copies of removed host files are incomplete\n",
 			       layer->privname);
+		/* who completes copies finds that it is over */
+		if (layer->dead)
+			flush_workqueue(layer->wq);
 		see_release_changed(layer);
 	} else if (layer) {
 		see_mark_remove(layer);

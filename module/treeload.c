@@ -520,11 +520,6 @@ static int see_load_target(struct see_load *load, struct dentry *mark,
 		err = -EUCLEAN;
 	else if (which == SEE_SUB_LINKED)
 		see_placed(name->target, 1);
-	else if (!S_ISDIR(name->target->i_mode) && !see_priv(name->target))
-		/* it was reverted, or the power went: unchanged, it follows no name */
-		err = -ENODATA;
-	else
-		set_bit(SEE_I_STAYS, &see_i(name->target)->flags);
 	return err;
 }
 
@@ -564,6 +559,7 @@ static int see_load_name(struct see_load *load, struct inode *dir,
 	struct see_name *name, old;
 	struct dentry *mark = NULL;
 	struct inode *target;
+	bool nothing;
 	int err = 0;
 
 	if (which == SEE_SUB_REMOVED && !see_guard(SEE_GUARD_TOMB))
@@ -588,14 +584,16 @@ static int see_load_name(struct see_load *load, struct inode *dir,
 		err = see_load_target(load, mark, name, which);
 	dput(mark);
 out:
-	if (err) {
-		kfree(name);
-		return err == -ENODATA ? 0 : err;
-	}
 	target = name->target;
+	/* it was reverted, or the power went: a file that is not changed follows no name */
+	nothing = !err && which == SEE_SUB_FOLLOW && !S_ISDIR(target->i_mode) && !see_priv(target);
+	if (err || nothing) {
+		kfree(name);
+		return err;
+	}
 	see_names_set(dir, name);
 	if (which == SEE_SUB_FOLLOW)
-		set_bit(SEE_I_FOLLOWED, &see_i(target)->flags);
+		set_mask_bits(&see_i(target)->flags, 0, BIT(SEE_I_FOLLOWED) | BIT(SEE_I_STAYS));
 	return 0;
 }
 

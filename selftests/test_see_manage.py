@@ -254,6 +254,18 @@ def waits_for_disk(pid):
 
 
 @test()
+def abort_during_a_copy(h):
+    "which is made since the host removed a file that the SEE changed"
+    for _ in range(3):
+        run('dd', 'if=/dev/zero', f'of={h.path("big")}', 'bs=1M', 'count=48', 'status=none')
+        with something_runs(h, 'echo x >>big; echo up; sleep 1000') as child:
+            h.tree.unlink('big')
+            seectl('abort', 'x')
+            child.wait()
+        eq(seefs_mounts(), [], 'mounts')
+
+
+@test()
 def trash_of_others(h):
     "that takes long to remove, or for ever, delays nobody's requests"
     far, near = h.path('far'), h.path('near')
