@@ -81,6 +81,15 @@ static int see_drop_object(struct see_layer *layer, struct inode *inode)
 	return err || see_gone(inode) ? err : see_first_again(layer, inode);
 }
 
+/* of what the host dropped there is nothing else: not as long as it has a name */
+static int see_drop_unnamed(struct see_layer *layer, struct inode *inode)
+{
+	if (see_gone(inode) &&
+	    (see_test(inode, SEE_I_KEEPS) || atomic_read(&see_i(inode)->links) > 0))
+		return 0;
+	return see_drop_object(layer, inode);
+}
+
 /* the tombstone where the host has a directory that was renamed */
 static int see_drop_origin(struct see_layer *layer, struct inode *inode)
 {
@@ -140,11 +149,19 @@ static int see_revert_name(struct see_layer *layer, struct see_tx_step *st)
 		err = see_drop(layer, st->dir, SEE_SUB_LINKED, name);
 		if (!err)
 			err = see_drop_origin(layer, st->object);
+		if (!err)
+			see_placed(st->object, -1);
+		if (!err && see_gone(st->object))
+			err = see_drop_unnamed(layer, st->object);
 	}
 	if (st->what & SEE_CHANGE_NAME_KEPT) {
+		struct qstr q = QSTR_INIT(name, strlen(name));
+
 		err = see_drop(layer, st->dir, SEE_SUB_FOLLOW, name);
 		if (!err)
-			err = see_drop_object(layer, st->object);
+			see_names_unfollow(st->dir, &q, st->object);
+		if (!err)
+			err = see_drop_unnamed(layer, st->object);
 	}
 	if (!err && (st->what & SEE_CHANGE_NAME_REMOVED))
 		err = see_drop_placed(layer, st->dir, name);
@@ -165,7 +182,7 @@ int see_revert_step(struct see_tx *tx, struct see_tx_step *st)
 	const struct cred *old = override_creds(layer->cred);
 	int err;
 
-	err = st->dir ? see_revert_name(layer, st) : see_drop_object(layer, st->object);
+	err = st->dir ? see_revert_name(layer, st) : see_drop_unnamed(layer, st->object);
 	revert_creds(old);
 	return err;
 }

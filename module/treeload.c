@@ -587,6 +587,9 @@ out:
 	target = name->target;
 	/* it was reverted, or the power went: a file that is not changed follows no name */
 	nothing = !err && which == SEE_SUB_FOLLOW && !S_ISDIR(target->i_mode) && !see_priv(target);
+	if (nothing)
+		/* it could not be told from another one later; if it stays, no harm is done yet */
+		see_tree_discard(see_layer(load->sb), sub, &q);
 	if (err || nothing) {
 		kfree(name);
 		return err;

@@ -331,4 +331,52 @@ def revert_of_what_is_not_written_back(h, what):
     seectl('abort', 'x')
 
 
+@test(over=('kept', 'linked', 'both'))
+def revert_of_a_name_of_what_the_host_dropped(h, which):
+    "its contents are nowhere else: they stay with the other name"
+    for name in 'DE':
+        h.tree.mkdir(name)
+    h.tree.write('D/n', 'host\n')
+    seectl('create', 'x', '--over', h.dir)
+    with view(h) as see:
+        see.append('D/n', 'SEE\n')
+        see.link('D/n', 'E/m')
+        h.tree.unlink('D/n')
+        see.holds('D/n', 'host\nSEE\n')
+    gone = {'kept': ['D/n'], 'linked': ['E/m'], 'both': ['D/n', 'E/m']}[which]
+    seectl('revert', 'x', *map(h.path, gone))
+    with view(h) as see:
+        for name in 'D/n', 'E/m':
+            if name in gone:
+                see.absent(name)
+            else:
+                see.holds(name, 'host\nSEE\n')
+                eq(see.stat(name).st_nlink, 1, 'links')
+    eq({p for p in changes('x')}, {h.path(n) for n in ('D/n', 'E/m') if n not in gone}, 'changes')
+    seectl('abort', 'x')
+
+
+@test()
+def revert_and_change_elsewhere(h):
+    "what was reverted has no place from before: the host moved it, and the SEE changes it there"
+    for name in 'AB':
+        h.tree.mkdir(name)
+    h.tree.write('A/n', 'host\n')
+    seectl('create', 'x', '--over', h.dir)
+    for at in 'A/n', 'B/m':
+        with view(h) as see:
+            see.append(at, 'SEE\n')
+        if at == 'A/n':
+            seectl('revert', 'x', h.path(at))
+            seectl('inspect', 'x')
+            h.tree.rename(at, 'B/m')
+    h.tree.unlink('B/m')
+    for _ in range(2):
+        with view(h) as see:
+            see.holds('B/m', 'host\nSEE\n')
+            see.absent('A/n')
+        run('systemctl', 'restart', 'seed')
+    seectl('abort', 'x')
+
+
 main()
