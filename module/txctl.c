@@ -469,6 +469,9 @@ static int see_tx_renew(struct see_tx *tx, struct see_env *env, u32 flags,
 	int err = 0;
 	u32 i;
 
+	/* all is as it was: what the host dropped meanwhile waits to be completed */
+	if (!(flags & SEE_END_COMMITTED) && !(tx->flags & SEE_START_REVERT))
+		return 0;
 	/* a revert changed the private tree itself, and nobody uses it */
 	if (!see_tx_alone(tx) && !(tx->flags & SEE_START_REVERT)) {
 		for (i = 0; flags & SEE_END_COMMITTED && !err && i < tx->nlayers; i++)

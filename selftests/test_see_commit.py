@@ -242,6 +242,30 @@ def conflict_at_last(h, kind, moment):
 
 
 @test()
+def removed_while_a_commit_is_taken_back(h):
+    "what the host removes meanwhile is completed, though nobody is in the SEE"
+    want = bytearray(b'host' * 100000)
+    h.tree.write('big', bytes(want))
+    seectl('create', 'x')
+    with view(h) as see:
+        see.write('beside', 'no conflict\n')
+        see.pwrite('big', b'SEE', 200001)
+    want[200001:200004] = b'SEE'
+    with stopped('commit.after-journal') as done:
+        h.tree.unlink('big')
+    eq(done[0].status, 3, done)
+    for _ in range(2):
+        with view(h) as see:
+            see.holds('big', bytes(want))
+            see.holds('beside', 'no conflict\n')
+        run('systemctl', 'restart', 'seed')
+        drop_caches()
+    committed(h, criterion='force')
+    h.tree.holds('big', bytes(want))
+    seectl('abort', 'x')
+
+
+@test()
 def attributes_of_what_is_removed(h):
     "the host changes a directory that is about to go: it stays, and the change"
     h.tree.mkdir('gone')

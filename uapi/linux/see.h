@@ -784,11 +784,12 @@ struct see_commit_step {
  *
  * Write denials and locks end, and changes are possible again.
  *
- * Once a step was applied, RELOAD or COMMITTED is needed.  Layers that nobody uses
- * are given up then; whoever opens the SEE next loads them anew.  Others go on: with
- * RELOAD, when all was taken back, as they were; with COMMITTED as the host has them
- * now, and with @trees.  Where that cannot be done, since somebody would not stop to
- * look for ten seconds, a tree is missing, or for want of memory, @lost says so.
+ * Once a step was applied, RELOAD or COMMITTED is needed.  With RELOAD, when all was
+ * taken back, the layers go on as they were; but after a revert they are given up, and
+ * whoever opens the SEE next loads them anew.  So are those that nobody uses with
+ * COMMITTED.  Others go on then as the host has them now, and with @trees.  Where that
+ * cannot be done, since somebody would not stop to look for ten seconds, a tree is
+ * missing, or for want of memory, @lost says so.
  *
  * ENOENT: there is no commit.
  */
