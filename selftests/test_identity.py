@@ -484,6 +484,18 @@ def cwd_in_a_directory_that_the_host_moves(s):
 
 # ---- watches and locks -----------------------------------------------------
 
+def do_what_is_told(t, where):
+    "each kind of event"
+    t.append(f'{where}/inner', 'x')
+    t.chmod(f'{where}/inner', 0o600)
+    t.write(f'{where}/n', '')
+    t.rename(f'{where}/inner', f'{where}/moved')
+    t.append(f'{where}/moved', 'x')
+    t.mkdir(f'{where}/d')
+    t.unlink(f'{where}/n')
+    t.rmdir(f'{where}/d')
+
+
 @test(smoke=True)
 def watches_see_the_sees_events(s):
     "in directories of every origin, and through first write and rename"
@@ -492,14 +504,7 @@ def watches_see_the_sees_events(s):
         w = Inotify(s.see.path(where), mask=Inotify.ALL & ~0x39)
         f = Inotify(s.see.path(f'{where}/inner'),
                     mask=Inotify.MODIFY | Inotify.ATTRIB | Inotify.MOVE_SELF)
-        s.see.append(f'{where}/inner', 'x')
-        s.see.chmod(f'{where}/inner', 0o600)
-        s.see.write(f'{where}/n', '')
-        s.see.rename(f'{where}/inner', f'{where}/moved')
-        s.see.append(f'{where}/moved', 'x')
-        s.see.mkdir(f'{where}/d')
-        s.see.unlink(f'{where}/n')
-        s.see.rmdir(f'{where}/d')
+        do_what_is_told(s.see, where)
         eq(w.read(), [(w.MODIFY, 'inner'), (w.ATTRIB, 'inner'), (w.CREATE, 'n'),
                       (w.MOVED_FROM, 'inner'), (w.MOVED_TO, 'moved'),
                       (w.MODIFY, 'moved'), (w.CREATE, 'd'), (w.DELETE, 'n'),
@@ -546,14 +551,7 @@ def fanotify_tells_by_handles(s):
     w = FanotifyNames(s.see.path(''))
     for where in 'hb':
         at = handle(s, where)
-        s.see.append(f'{where}/inner', 'x')
-        s.see.chmod(f'{where}/inner', 0o600)
-        s.see.write(f'{where}/n', '')
-        s.see.rename(f'{where}/inner', f'{where}/moved')
-        s.see.append(f'{where}/moved', 'x')
-        s.see.mkdir(f'{where}/d')
-        s.see.unlink(f'{where}/n')
-        s.see.rmdir(f'{where}/d')
+        do_what_is_told(s.see, where)
         eq(w.read(), {(at, 'inner'): w.MODIFY | w.ATTRIB | w.MOVED_FROM,
                       (at, 'moved'): w.MOVED_TO | w.MODIFY,
                       (at, 'n'): w.CREATE | w.DELETE, (at, 'd'): w.CREATE | w.DELETE},
