@@ -297,6 +297,28 @@ int see_hold(struct dentry *dentry)
 	return err;
 }
 
+/**
+ * see_hold_origin - note which host object and version it is, but no place
+ * @inode: of the SEE
+ *
+ * For what does not change the object: where it is kept is where it is changed first.
+ *
+ * Context: as see_hold().
+ */
+int see_hold_origin(struct inode *inode)
+{
+	unsigned int nofs;
+	int err;
+
+	/* pairs with see_hold_one() */
+	if (see_test_acquire(SEE_I_CHANGED, &see_i(inode)->flags))
+		return 0;
+	nofs = memalloc_nofs_save();
+	err = see_hold_one(inode, NULL, NULL);
+	memalloc_nofs_restore(nofs);
+	return err;
+}
+
 static bool see_to_follow(const struct inode *inode)
 {
 	return see_i(inode)->parent && !see_test(inode, SEE_I_FOLLOWED) &&
@@ -328,26 +350,48 @@ static int see_follow_soon(struct inode *inode)
 	return 0;
 }
 
+/* the place above, or NULL */
+static struct inode *see_place_above(const struct inode *inode)
+{
+	/* pairs with the release in see_note_place() */
+	return smp_load_acquire(&see_i(inode)->parent);
+}
+
+/*
+ * The uppermost that leads there and does not stay, or NULL.  What was changed out of the
+ * layer got its place later, so that there may be any below it that stay.
+ */
+static struct inode *see_not_staying(struct inode *inode)
+{
+	struct inode *p, *top = NULL;
+
+	for (p = inode; p; p = see_place_above(p))
+		if (!see_test(p, SEE_I_STAYS))
+			top = p;
+	return top;
+}
+
 /*
  * The SEE changes it: it is kept, and what leads to it, if the host removes it.  If the
  * host did meanwhile, that was after the change.
  */
 static int see_stay(struct inode *inode)
 {
-	struct inode *p;
+	struct inode *top = see_not_staying(inode), *p;
 
-	for (p = inode; p && !see_test(p, SEE_I_STAYS); p = see_i(p)->parent) {
+	if (!top)
+		return 0;
+	for (p = inode; p; p = p == top ? NULL : see_place_above(p)) {
 		int err = see_follow_soon(p);
 
 		if (err)
 			return err;
 	}
-	/* a full barrier each time; see_host_event() has the other one */
-	while (inode && !test_and_set_bit(SEE_I_STAYS, &see_i(inode)->flags)) {
-		if (S_ISDIR(inode->i_mode) && see_gone(inode))
-			see_host_dropped(inode);
-		/* pairs with the release in see_note_place() */
-		inode = smp_load_acquire(&see_i(inode)->parent);
+	for (p = inode; p; p = p == top ? NULL : see_place_above(p)) {
+		/* a full barrier each time; see_host_event() has the other one */
+		if (!test_and_set_bit(SEE_I_STAYS, &see_i(p)->flags) &&
+		    S_ISDIR(p->i_mode) && see_gone(p))
+			see_host_dropped(p);
 	}
 	return 0;
 }
@@ -388,6 +432,7 @@ int see_touch(struct dentry *dentry)
 		return err;
 	see_command_touch(inode);
 	see_freeze_attrs(inode);
+	see_drop_missed(inode);
 	return 0;
 }
 

@@ -56,6 +56,7 @@ int see_set_acl(struct mnt_idmap *idmap, struct inode *inode,
 
 /* hold.c: the first change of a host object */
 int see_hold(struct dentry *dentry);
+int see_hold_origin(struct inode *inode);
 int see_touch(struct dentry *dentry);
 int see_first_xattrs(struct inode *inode, u64 *hash);
 void see_pin(struct inode *inode);

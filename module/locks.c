@@ -26,7 +26,6 @@
 
 static int see_note_lock(struct file *file, int bit)
 {
-	struct dentry *dentry = file_dentry(file);
 	struct inode *inode = file_inode(file);
 	struct see_op op;
 	int err;
@@ -37,7 +36,7 @@ static int see_note_lock(struct file *file, int bit)
 	err = see_change_enter(inode->i_sb);
 	if (err)
 		return err;
-	err = see_hold(dentry);
+	err = see_hold_origin(inode);
 	if (!err)
 		err = see_begin(inode->i_sb, &op);
 	if (err)

@@ -97,6 +97,26 @@ void see_host_dropped(struct inode *inode)
 	queue_work(layer->wq, &w->work);
 }
 
+/**
+ * see_drop_missed - did the host drop it, just before it was known that it is kept?
+ * @inode: host object that the SEE gave a name or changed
+ *
+ * see_host_event() may have looked before; then this sees what the host did.
+ *
+ * Context: as see_host_dropped().
+ */
+void see_drop_missed(struct inode *inode)
+{
+	struct see_inode *si = see_i(inode);
+
+	/* pairs with the barrier in see_host_event() */
+	smp_mb();
+	/* without a place it was only open */
+	if (see_gone(inode) && (atomic_read(&si->links) ||
+				(READ_ONCE(si->parent) && !see_test(inode, SEE_I_NOFOLLOW))))
+		see_host_dropped(inode);
+}
+
 static void see_forget(struct inode *inode)
 {
 	struct dentry *d;
@@ -137,7 +157,7 @@ static void see_host_event(struct super_block *sb, u32 mask, struct inode *lower
 	inode = see_ilookup_nowait(sb, lower);
 	if (!inode)
 		return;
-	/* pairs with see_stay(): either sees that the host removed it, or this that it stays */
+	/* pairs with see_stay() and see_drop_missed(): one of both sees what the other did */
 	smp_mb();
 	if (see_test(inode, SEE_I_CHANGED) && see_stays(inode))
 		see_host_dropped(inode);

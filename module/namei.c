@@ -30,6 +30,7 @@
 #include "inode.h"
 #include "lookup.h"
 #include "lower.h"
+#include "mark.h"
 #include "namei.h"
 #include "names.h"
 #include "quota.h"
@@ -665,6 +666,7 @@ static int see_link(struct dentry *old, struct inode *dir, struct dentry *new)
 		if (!err) {
 			see_placed(inode, 1);
 			see_record(&side, SEE_NAME_LINKED, inode);
+			see_drop_missed(inode);
 		}
 	}
 	if (!err) {
@@ -893,6 +895,8 @@ static int see_exchange(struct see_side *a, struct see_side *b)
 		return err;
 	see_record(a, see_kind_of(b->inode), b->inode);
 	see_record(b, see_kind_of(a->inode), a->inode);
+	see_drop_missed(a->inode);
+	see_drop_missed(b->inode);
 	return 0;
 }
 
@@ -1061,6 +1065,7 @@ static int see_rename_op(struct mnt_idmap *idmap, struct inode *old_dir,
 	}
 	see_record(&t, see_kind_of(s.inode), s.inode);
 	see_record(&s, SEE_NAME_ABSENT, NULL);
+	see_drop_missed(s.inode);
 	if (flags & RENAME_WHITEOUT) {
 		s.kind = SEE_NAME_ABSENT;
 		if (!s.entry)

@@ -65,8 +65,13 @@ static int see_drop_object(struct see_layer *layer, struct inode *inode)
 	struct dentry *box = see_boxed(inode);
 	int err;
 
-	/* what could not be written back is not to be when the layer goes */
+	/*
+	 * What could not be written back is not to be when the layer goes, nor by a
+	 * flusher that tries once more: see_write_inode() does nothing from here on, and
+	 * this waits for who is in it.
+	 */
 	clear_bit(SEE_I_ATTRS, &see_i(inode)->flags);
+	sync_inode_metadata(inode, 1);
 	if (S_ISREG(inode->i_mode)) {
 		filemap_invalidate_lock(inode->i_mapping);
 		truncate_inode_pages(inode->i_mapping, 0);

@@ -204,6 +204,40 @@ def changed_first_outside_of_the_layer(s):
         s.see.holds('back/born', 'born\n')
 
 
+@test(layer=True)
+def changed_outside_and_removed_inside(s):
+    "its directory is kept, too, though it was not there at the first change"
+    with s.host.together():
+        s.host.makedirs('p/w')
+        s.host.makedirs('q')
+        s.host.chmod('q', 0o711)
+    os.chdir(s.see.path('p/w'))
+    s.host.rename('p/w', '../outside')
+    with open('first', 'w') as f:
+        f.write('first\n')
+    os.chdir('/')
+    s.host.rename('../outside', 'q/w')
+    s.see.write('q/w/second', 'second\n')
+    s.host.rmtree('q')
+    for _ in s.stages():
+        s.see.lists('q', 'w')
+        s.see.lists('q/w', 'first second')
+        eq(s.see.mode('q'), 0o711, 'mode')
+        s.see.holds('q/w/first', 'first\n')
+
+
+@test(layer=True)
+def kept_where_it_was_changed_and_not_where_it_was_locked(s):
+    with s.see.opened('dir/a', os.O_RDWR) as fd:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        s.host.rename('dir/a', 'moved')
+        os.pwrite(fd, b'SEE', 0)
+    s.host.unlink('moved')
+    for _ in s.stages():
+        s.see.absent('dir/a')
+        s.see.holds('moved', 'SEE/a\n')
+
+
 @test(smoke=True, layer=True, over=('source', 'target', 'kept'))
 def rename_across_of_what_the_host_moved(s, what):
     "at once, without a look at where the directory is now"

@@ -319,11 +319,40 @@ def first_writes_race_with_host_unlinks(s):
                    if not error_of(lambda: see.pwrite(f'dir/f{i}', b'SEE', 6000))]
         child.result()
     want = text[:6000] + b'SEE' + text[6003:]
+    kept = {i for i in range(n) if see.exists(f'dir/f{i}')}
+    ok(kept <= set(written), f'exist, though their writes failed: {kept - set(written)}')
+    for stage in s.stages():
+        eq({i for i in range(n) if see.exists(f'dir/f{i}')}, kept, f'which are kept {stage}')
+        for i in kept:
+            see.holds(f'dir/f{i}', want, stage)
+
+
+@test(layer=True, over=('link', 'rename', 'exchange'))
+def first_names_race_with_host_unlinks(s, how):
+    "what the SEE gave a name to in time is complete, whatever the host does"
+    host, see = s.host, s.see
+    n = scaled(400)
+    text = b'of the host ' * 1000
+    with host.together():
+        for i in range(n):
+            host.write(f'dir/f{i}', text)
+            host.write(f'dir/g{i}', b'other')
+    step = {'link': lambda i: see.link(f'dir/f{i}', f'dir/n{i}'),
+            'rename': lambda i: see.rename(f'dir/f{i}', f'dir/n{i}'),
+            'exchange': lambda i: see.rename(f'dir/g{i}', f'dir/f{i}', EXCHANGE)}[how]
+    at = 'g' if how == 'exchange' else 'n'
+    with host.together():
+        child = loop(lambda i: os.unlink(host.path(f'dir/f{i}')), n)
+        done = {i for i in range(n) if not error_of(lambda: step(i))}
+        child.result()
     for stage in s.stages():
         for i in range(n):
-            if see.exists(f'dir/f{i}'):
-                see.holds(f'dir/f{i}', want, stage)
-                ok(i in written, f'dir/f{i} exists, its write failed')
+            if i in done:
+                see.holds(f'dir/{at}{i}', text, stage)
+                if how == 'exchange':
+                    see.holds(f'dir/f{i}', b'other', stage)
+            else:
+                see.absent(f'dir/f{i}', *[f'dir/n{i}'] * (how != 'exchange'))
 
 
 @test(layer=True)
