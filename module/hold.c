@@ -519,12 +519,13 @@ static int see_follow_one(struct inode *inode)
  * @inode: the object
  * @dir: the directory
  * @name: the name
+ * @done: it has another name, or the name another object, whatever the disk says
  *
  * Whoever was about to make it last finds that he is late.
  *
  * Context: between see_begin() and see_end().
  */
-int see_unfollow(struct inode *inode, struct inode *dir, const struct qstr *name)
+int see_unfollow(struct inode *inode, struct inode *dir, const struct qstr *name, bool done)
 {
 	struct dentry *sub;
 	int err = 0;
@@ -535,7 +536,7 @@ int see_unfollow(struct inode *inode, struct inode *dir, const struct qstr *name
 		err = see_remove(sub, name);
 	if (err == -ENOENT)
 		err = 0;
-	if (!err) {
+	if (!err || done) {
 		/* first: see_names_set() looks */
 		if (see_guard(SEE_GUARD_UNFOLLOW))
 			set_bit(SEE_I_FOLLOWED, &see_i(inode)->flags);

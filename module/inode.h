@@ -63,7 +63,7 @@ void see_pin(struct inode *inode);
 int see_persist(struct inode *inode);
 int __see_persist(struct inode *inode);
 int see_box(struct inode *inode);
-int see_unfollow(struct inode *inode, struct inode *dir, const struct qstr *name);
+int see_unfollow(struct inode *inode, struct inode *dir, const struct qstr *name, bool done);
 int see_dir_prepare(struct inode *dir);
 int see_sub(struct inode *dir, int which, struct dentry **sub);
 void see_come_back(struct inode *inode);

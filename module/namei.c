@@ -43,6 +43,7 @@
  * @inode: what it stands for, or NULL
  * @kind: SEE_NAME_NONE for a name of the host or for none
  * @removed: enum see_tomb: what tombstone there is
+ * @had: the same, as the table says
  * @entry: preallocated for the table; NULL in a born directory that needs none
  * @lower: what the host has there now, or NULL
  */
@@ -52,6 +53,7 @@ struct see_side {
 	struct inode *inode;
 	enum see_name_kind kind;
 	u8 removed;
+	u8 had;
 	struct see_name *entry;
 	struct dentry *lower;
 };
@@ -92,6 +94,7 @@ static int see_side_init(struct see_side *side, struct inode *dir,
 	}
 	side->kind = see_names_find(dir, &dentry->d_name, &found);
 	side->removed = found.removed;
+	side->had = found.removed;
 	if (side->kind == SEE_NAME_FOLLOW && side->inode != found.target)
 		side->kind = SEE_NAME_NONE;
 	if (side->kind == SEE_NAME_FOLLOW && !see_gone(found.target))
@@ -191,6 +194,9 @@ static int see_side_prepare(struct see_side *side)
 
 static void see_side_end(struct see_side *side)
 {
+	/* an operation that failed, but not at the tombstone */
+	if (side->removed != side->had)
+		see_names_tomb(side->dir, &side->dentry->d_name, side->removed);
 	if (!IS_ERR_OR_NULL(side->entry))
 		kfree(side->entry);
 	see_side_drop(side);
@@ -247,20 +253,49 @@ static int see_entomb(struct see_side *side, enum see_tomb tomb)
 	return err;
 }
 
-/* take away the mark of a name, for good or because another covers it */
-static int see_unmark(struct see_side *side)
+static int see_unmark_one(struct see_side *side, enum see_sub which)
 {
-	struct dentry *sub;
-	int err;
+	struct dentry *sub = see_sub_of(see_names(side->dir), which);
+	int err = sub ? see_remove(sub, &side->dentry->d_name) : 0;
+
+	return err == -ENOENT ? 0 : err;
+}
+
+/*
+ * Take away the mark of a name, for good or because another covers it.
+ * @done: that is so already, and an error changes nothing about it
+ */
+static int see_unmark(struct see_side *side, bool done)
+{
+	int err = 0;
 
 	if (side->kind == SEE_NAME_FOLLOW)
-		return see_unfollow(side->inode, side->dir, &side->dentry->d_name);
-	if (side->kind != SEE_NAME_LINKED)
+		err = see_unfollow(side->inode, side->dir, &side->dentry->d_name, done);
+	else if (side->kind == SEE_NAME_LINKED)
+		err = see_unmark_one(side, SEE_SUB_LINKED);
+	if (err && done)
+		see_names(side->dir)->stale = true;
+	return err;
+}
+
+/* before a name goes: what is below it if a mark could not be removed */
+static int see_unmark_below(struct see_side *side)
+{
+	struct see_names *names = see_names(side->dir);
+	struct see_name found;
+	int err = 0;
+
+	if (!names || !names->stale)
 		return 0;
-	err = see_sub(side->dir, SEE_SUB_LINKED, &sub);
-	if (!err)
-		err = see_remove(sub, &side->dentry->d_name);
-	return err == -ENOENT ? 0 : err;
+	if (side->kind != SEE_NAME_LINKED)
+		err = see_unmark_one(side, SEE_SUB_LINKED);
+	/* see_follow_one() makes one together with its entry */
+	mutex_lock(&see_i(side->dir)->lock);
+	if (see_names_find(side->dir, &side->dentry->d_name, &found) != SEE_NAME_FOLLOW &&
+	    !found.follow && !err)
+		err = see_unmark_one(side, SEE_SUB_FOLLOW);
+	mutex_unlock(&see_i(side->dir)->lock);
+	return err;
 }
 
 /* an object of the host lost a name that the SEE gave it */
@@ -333,6 +368,7 @@ static void see_record(struct see_side *side, enum see_name_kind kind,
 		entry->dtype = fs_umode_to_dtype(inode->i_mode);
 	}
 	side->entry = NULL;
+	side->had = side->removed;
 	see_names_set(side->dir, entry);
 	see_cover(side);
 }
@@ -738,15 +774,19 @@ static int see_remove_op(struct inode *dir, struct dentry *dentry)
 		goto out;
 	err = see_side_prepare(&side);
 	if (!err)
+		err = see_unmark_below(&side);
+	if (!err)
 		err = see_entomb(&side, SEE_TOMB_HIDES);
 	if (!err && side.kind == SEE_NAME_BORN) {
 		err = see_place_of(dir, &place);
 		if (!err)
 			err = see_remove(place, &dentry->d_name);
 	} else if (!err) {
-		err = see_unmark(&side);
 		/* a tombstone hides what is followed */
-		if (side.kind == SEE_NAME_FOLLOW && side.removed)
+		bool done = side.kind == SEE_NAME_FOLLOW && side.removed;
+
+		err = see_unmark(&side, done);
+		if (done)
 			err = 0;
 	}
 	if (!err) {
@@ -798,31 +838,42 @@ static int see_set_aside(struct see_side *side, char *tmp)
 	return see_rename(place, &side->dentry->d_name, layer->work, &work, 0);
 }
 
-/* give a host object that has this name by the host a mark that says so */
+/* a host object that has this name by the host, or keeps it */
+static bool see_by_host(const struct see_side *side)
+{
+	return side->kind != SEE_NAME_LINKED && !see_born(side->inode);
+}
+
+/* it gets a mark that says so */
 static int see_link_here(struct see_side *side)
 {
-	struct inode *inode = side->inode;
 	int err;
 
-	if (side->kind == SEE_NAME_LINKED || see_born(inode))
+	if (!see_by_host(side))
 		return 0;
 	err = see_dir_prepare(side->dir);
 	if (!err)
-		err = see_box(inode);
-	if (!err)
-		err = see_entomb(side, SEE_TOMB_REPLACED);
-	if (!err)
-		err = see_link_mark(side, inode);
-	if (err)
-		return err;
-	see_placed(inode, 1);
-	see_lost(side);
-	/* "linked" wins over a mark that cannot be removed */
-	see_unmark(side);
-	see_record(side, SEE_NAME_LINKED, inode);
-	side->kind = SEE_NAME_LINKED;
-	side->entry = see_name_alloc(&side->dentry->d_name, GFP_KERNEL_ACCOUNT);
-	return PTR_ERR_OR_ZERO(side->entry);
+		err = see_box(side->inode);
+	return err ?: see_link_mark(side, side->inode);
+}
+
+/* it has one, here or where it went, and nothing can fail any more */
+static void see_linked_here(struct see_side *side)
+{
+	if (!see_by_host(side))
+		return;
+	see_placed(side->inode, 1);
+	/* it is covered by what it was exchanged with */
+	see_unmark(side, true);
+}
+
+/* a mark that was made here is not to stay: as it was before */
+static void see_unlink_mark(struct see_side *side)
+{
+	if (side->inode && side->kind == SEE_NAME_LINKED)
+		see_link_mark(side, side->inode);
+	else if (see_unmark_one(side, SEE_SUB_LINKED))
+		see_names(side->dir)->stale = true;
 }
 
 static int see_move_linked(struct see_side *from, struct see_side *to,
@@ -862,6 +913,47 @@ static enum see_name_kind see_kind_of(const struct inode *inode)
 	return see_born(inode) ? SEE_NAME_BORN : SEE_NAME_LINKED;
 }
 
+/* two objects of the host */
+static int see_exchange_linked(struct see_side *a, struct see_side *b)
+{
+	int err = see_link_here(a);
+
+	if (err)
+		return err;
+	err = see_link_here(b);
+	if (!err) {
+		err = see_move_linked(a, b, RENAME_EXCHANGE);
+		if (err && see_by_host(b))
+			see_unlink_mark(b);
+	}
+	if (err && see_by_host(a))
+		see_unlink_mark(a);
+	return err;
+}
+
+/*
+ * An object of the host and a born one: what is born covers the new mark until it moves,
+ * and then the old one.
+ */
+static int see_exchange_mixed(struct see_side *born, struct see_side *host)
+{
+	int err;
+
+	err = see_dir_prepare(born->dir);
+	if (!err)
+		err = see_box(host->inode);
+	if (!err)
+		err = see_link_mark(born, host->inode);
+	if (err)
+		return err;
+	err = see_move_born(born, host, 0);
+	if (err)
+		see_unlink_mark(born);
+	else if (host->kind == SEE_NAME_LINKED)
+		see_unmark(host, true);
+	return err;
+}
+
 static int see_exchange(struct see_side *a, struct see_side *b)
 {
 	int err;
@@ -869,30 +961,20 @@ static int see_exchange(struct see_side *a, struct see_side *b)
 	err = see_entomb(a, SEE_TOMB_REPLACED);
 	if (!err)
 		err = see_entomb(b, SEE_TOMB_REPLACED);
-	if (!err)
-		err = see_link_here(a);
-	if (!err)
-		err = see_link_here(b);
 	if (err)
 		return err;
-	if (see_born(a->inode) && see_born(b->inode)) {
+	if (see_born(a->inode) && see_born(b->inode))
 		err = see_move_born(a, b, RENAME_EXCHANGE);
-	} else if (!see_born(a->inode) && !see_born(b->inode)) {
-		err = see_move_linked(a, b, RENAME_EXCHANGE);
-	} else {
-		struct see_side *born = see_born(a->inode) ? a : b;
-		struct see_side *linked = born == a ? b : a;
-
-		/* the born name covers the mark until it moves itself */
-		err = see_move_linked(linked, born, 0);
-		if (!err) {
-			err = see_move_born(born, linked, 0);
-			if (err)
-				see_move_linked(born, linked, 0);
-		}
-	}
+	else if (see_born(a->inode))
+		err = see_exchange_mixed(a, b);
+	else if (see_born(b->inode))
+		err = see_exchange_mixed(b, a);
+	else
+		err = see_exchange_linked(a, b);
 	if (err)
 		return err;
+	see_linked_here(a);
+	see_linked_here(b);
 	see_record(a, see_kind_of(b->inode), b->inode);
 	see_record(b, see_kind_of(a->inode), a->inode);
 	see_drop_missed(a->inode);
@@ -909,19 +991,8 @@ static int see_rename_born(struct see_side *s, struct see_side *t)
 		return err;
 	/* "made" wins, even over a mark that cannot be removed */
 	if (t->inode && t->kind != SEE_NAME_BORN)
-		see_unmark(t);
+		see_unmark(t, true);
 	return 0;
-}
-
-/* a mark that was made here is not to stay: as it was before */
-static void see_unlink_mark(struct see_side *side)
-{
-	struct dentry *sub;
-
-	if (side->inode && side->kind == SEE_NAME_LINKED)
-		see_link_mark(side, side->inode);
-	else if (!see_sub(side->dir, SEE_SUB_LINKED, &sub))
-		see_remove(sub, &side->dentry->d_name);
 }
 
 static int see_rename_host(struct see_side *s, struct see_side *t)
@@ -948,7 +1019,7 @@ static int see_rename_host(struct see_side *s, struct see_side *t)
 		err = see_entomb(s, SEE_TOMB_HIDES);
 		/* the kept name, where the host has nothing */
 		if (!err && !s->removed)
-			err = see_unmark(s);
+			err = see_unmark(s, false);
 		if (err)
 			see_unlink_mark(t);
 	}
@@ -966,11 +1037,10 @@ static int see_rename_host(struct see_side *s, struct see_side *t)
 		return err;
 	if (s->kind != SEE_NAME_LINKED) {
 		see_placed(s->inode, 1);
-		see_lost(s);
-		see_unmark(s);
+		see_unmark(s, true);
 	}
 	if (t->kind == SEE_NAME_FOLLOW)
-		see_unmark(t);
+		see_unmark(t, true);
 	return 0;
 }
 
@@ -1040,7 +1110,9 @@ static int see_rename_op(struct mnt_idmap *idmap, struct inode *old_dir,
 		err = see_exchange(&s, &t);
 		goto out_done;
 	}
-	err = see_entomb(&t, SEE_TOMB_REPLACED);
+	err = see_unmark_below(&s);
+	if (!err)
+		err = see_entomb(&t, SEE_TOMB_REPLACED);
 	/* shows nothing yet under what is born or linked, nor if it is REPLACED */
 	if (!err)
 		err = see_entomb(&s, s.kind == SEE_NAME_BORN ||

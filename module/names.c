@@ -107,6 +107,13 @@ static struct see_name *__see_names_find(struct see_names *names, u32 hash,
 	return NULL;
 }
 
+static struct see_name *see_names_at(struct see_names *names, const struct qstr *name)
+{
+	const char *bytes = (const char *)name->name;
+
+	return __see_names_find(names, see_name_hash(bytes, name->len), bytes, name->len);
+}
+
 /**
  * see_names_find - what the SEE says of a name
  * @dir: the directory
@@ -188,6 +195,13 @@ static void see_names_keeps(struct inode *target, bool keeps)
 		clear_bit(SEE_I_KEEPS, &see_i(target)->flags);
 }
 
+static void see_names_forget(struct see_names *names, struct see_name *entry)
+{
+	see_names_erase(names, entry);
+	if (entry->kind == SEE_NAME_FOLLOW)
+		see_names_keeps(entry->target, false);
+}
+
 /* of two objects that were changed at one place the later one has the name, for good */
 static void see_names_lose(const struct see_name *old, const struct inode *later)
 {
@@ -228,9 +242,7 @@ void see_names_set(struct inode *dir, struct see_name *entry)
 	} else {
 		dead = old;
 		if (old)
-			see_names_erase(names, old);
-		if (old && old->kind == SEE_NAME_FOLLOW)
-			see_names_keeps(old->target, false);
+			see_names_forget(names, old);
 		if (entry->kind == SEE_NAME_FOLLOW)
 			see_names_keeps(entry->target, true);
 		entry->covers = old ? old->covers : 0;
@@ -260,14 +272,12 @@ void see_names_del(struct inode *dir, const struct qstr *name)
 {
 	struct see_names *names = see_names(dir);
 	struct see_name *entry;
-	u32 hash = see_name_hash((const char *)name->name, name->len);
 	u64 covers = 0;
 
 	if (!names)
 		return;
 	spin_lock(&names->lock);
-	entry = __see_names_find(names, hash, (const char *)name->name,
-				 name->len);
+	entry = see_names_at(names, name);
 	if (entry) {
 		covers = entry->covers;
 		names->gen++;
@@ -282,9 +292,7 @@ void see_names_del(struct inode *dir, const struct qstr *name)
 		memset(entry->command, 0, sizeof(entry->command));
 		entry = NULL;
 	} else if (entry) {
-		see_names_erase(names, entry);
-		if (entry->kind == SEE_NAME_FOLLOW)
-			see_names_keeps(entry->target, false);
+		see_names_forget(names, entry);
 	}
 	spin_unlock(&names->lock);
 	if (covers)
@@ -307,9 +315,7 @@ void see_names_command(struct inode *dir, const struct qstr *name,
 	if (!names)
 		return;
 	spin_lock(&names->lock);
-	entry = __see_names_find(names, see_name_hash((const char *)name->name,
-						      name->len),
-				 (const char *)name->name, name->len);
+	entry = see_names_at(names, name);
 	if (entry && entry->kind != SEE_NAME_FOLLOW)
 		memcpy(entry->command, command, sizeof(entry->command));
 	spin_unlock(&names->lock);
@@ -324,21 +330,45 @@ void see_names_command(struct inode *dir, const struct qstr *name,
 void see_names_unfollow(struct inode *dir, const struct qstr *name, const struct inode *target)
 {
 	struct see_names *names = see_names(dir);
-	struct see_name *entry;
-	bool alone;
+	struct see_name *entry, *dead = NULL;
+	u64 covers = 0;
 
 	if (!names)
 		return;
 	spin_lock(&names->lock);
-	entry = __see_names_find(names, see_name_hash((const char *)name->name,
-						      name->len),
-				 (const char *)name->name, name->len);
-	alone = entry && entry->kind == SEE_NAME_FOLLOW && entry->target == target;
+	entry = see_names_at(names, name);
 	if (entry && entry->follow == target)
 		entry->follow = NULL;
+	if (entry && entry->kind == SEE_NAME_FOLLOW && entry->target == target) {
+		dead = entry;
+		covers = entry->covers;
+		see_names_forget(names, entry);
+		names->gen++;
+	}
 	spin_unlock(&names->lock);
-	if (alone)
-		see_names_del(dir, name);
+	if (covers)
+		see_cut(see_layer(dir->i_sb), covers, -1);
+	kfree(dead);
+}
+
+/**
+ * see_names_tomb - what tombstone a name has from now on
+ * @dir: the directory
+ * @name: the name; nothing happens if the SEE says nothing of it
+ * @tomb: the tombstone
+ */
+void see_names_tomb(struct inode *dir, const struct qstr *name, enum see_tomb tomb)
+{
+	struct see_names *names = see_names(dir);
+	struct see_name *entry;
+
+	if (!names)
+		return;
+	spin_lock(&names->lock);
+	entry = see_names_at(names, name);
+	if (entry && entry->kind != SEE_NAME_FOLLOW)
+		entry->removed = tomb;
+	spin_unlock(&names->lock);
 }
 
 /**
@@ -389,14 +419,11 @@ void see_names_cover(struct inode *dir, const struct qstr *name, u64 ino, bool g
 	struct see_layer *layer = see_layer(dir->i_sb);
 	struct see_name *entry;
 	u64 old = 0;
-	u32 hash;
 
 	if (!names)
 		return;
-	hash = see_name_hash((const char *)name->name, name->len);
 	spin_lock(&names->lock);
-	entry = __see_names_find(names, hash, (const char *)name->name,
-				 name->len);
+	entry = see_names_at(names, name);
 	if (gone)
 		ino = entry && entry->covers != ino ? entry->covers : 0;
 	if (!entry || (entry->kind == SEE_NAME_FOLLOW && !see_gone(entry->target)))

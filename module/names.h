@@ -67,6 +67,8 @@ struct see_name {
  * @gen: counts changes, for what is cached about the table
  * @nr: number of entries
  * @nlink, @nlink_gen, @nlink_dropped, @nlink_host: cached link count, lookup.c
+ * @stale: there may be marks that the table does not know, as they could not be removed:
+ *	   to be looked for before a name goes; i_rwsem
  * @sub: directories of the container, NULL if not made yet; see_inode.lock
  */
 struct see_names {
@@ -80,6 +82,7 @@ struct see_names {
 	u64 nlink_gen;
 	int nlink_dropped;
 	struct see_version nlink_host;
+	bool stale;
 	struct dentry *sub[SEE_NR_SUBS];
 };
 
@@ -110,6 +113,7 @@ void see_names_del(struct inode *dir, const struct qstr *name);
 void see_names_command(struct inode *dir, const struct qstr *name,
 		       const char *command);
 void see_names_unfollow(struct inode *dir, const struct qstr *name, const struct inode *target);
+void see_names_tomb(struct inode *dir, const struct qstr *name, enum see_tomb tomb);
 struct see_name *see_names_next(struct see_names *names, u64 id,
 				struct see_name *buf);
 void see_names_cover(struct inode *dir, const struct qstr *name, u64 ino, bool gone);

@@ -142,6 +142,19 @@ static int see_drop_placed(struct see_layer *layer, struct inode *dir, const cha
 	return err;
 }
 
+/* with what is below it if a mark could not be removed */
+static int see_drop_made(struct see_layer *layer, struct inode *dir, const char *name)
+{
+	struct qstr q = QSTR_INIT(name, strlen(name));
+	struct see_name found;
+	int err = see_drop(layer, dir, SEE_SUB_LINKED, name);
+
+	see_names_find(dir, &q, &found);
+	if (!err && !found.follow)
+		err = see_drop(layer, dir, SEE_SUB_FOLLOW, name);
+	return err ?: see_drop(layer, dir, SEE_SUB_MADE, name);
+}
+
 static int see_revert_name(struct see_layer *layer, struct see_tx_step *st)
 {
 	const char *slash = strrchr(st->path, '/');
@@ -149,7 +162,7 @@ static int see_revert_name(struct see_layer *layer, struct see_tx_step *st)
 	int err = 0;
 
 	if (st->what & SEE_CHANGE_NAME_MADE)
-		err = see_drop(layer, st->dir, SEE_SUB_MADE, name);
+		err = see_drop_made(layer, st->dir, name);
 	if (st->what & SEE_CHANGE_NAME_LINKED) {
 		err = see_drop(layer, st->dir, SEE_SUB_LINKED, name);
 		if (!err)

@@ -545,6 +545,27 @@ static int see_load_removed(struct see_load *load, struct dentry *mark,
 	return err;
 }
 
+/*
+ * The power went between the steps of an operation: a mark below what is born says
+ * nothing.  1 if this is one.
+ */
+static int see_load_covered(struct see_load *load, struct inode *dir, const struct qstr *name)
+{
+	struct see_names *names = see_names(dir);
+	struct dentry *made = see_test(dir, SEE_I_BORN) ? see_priv(dir) :
+			      see_sub_of(names, SEE_SUB_MADE), *born;
+
+	if (!made)
+		return 0;
+	born = see_lookup_priv(made, (const char *)name->name, name->len);
+	if (IS_ERR(born))
+		return born == ERR_PTR(-ENOENT) ? 0 : PTR_ERR(born);
+	dput(born);
+	if (see_tree_discard(see_layer(load->sb), see_sub_of(names, SEE_SUB_LINKED), name))
+		names->stale = true;
+	return 1;
+}
+
 static int see_load_name(struct see_load *load, struct inode *dir,
 			 struct dentry *sub, enum see_sub which,
 			 struct see_entry *e)
@@ -564,6 +585,11 @@ static int see_load_name(struct see_load *load, struct inode *dir,
 
 	if (which == SEE_SUB_REMOVED && !see_guard(SEE_GUARD_TOMB))
 		return 0;
+	if (which == SEE_SUB_LINKED) {
+		err = see_load_covered(load, dir, &q);
+		if (err)
+			return min(err, 0);
+	}
 	see_names_find(dir, &q, &old);
 	name = see_name_alloc(&q, GFP_KERNEL_ACCOUNT);
 	if (IS_ERR(name))
@@ -703,7 +729,10 @@ static int see_load_names(struct see_load *load, struct inode *dir)
 		if (!d_is_dir(sub) ||
 		    (see_test(dir, SEE_I_BORN) && order[i] != SEE_SUB_LINKED))
 			return -EUCLEAN;
-		err = see_load_names_of(load, dir, sub, order[i]);
+	}
+	for (i = 0; i < ARRAY_SIZE(order); i++) {
+		sub = si->names->sub[order[i]];
+		err = sub ? see_load_names_of(load, dir, sub, order[i]) : 0;
 		if (err)
 			return err;
 	}

@@ -689,6 +689,74 @@ def two_that_were_changed_at_one_place(s, dropped):
         eq(s.see.ls() & {'n', 'm'}, {'n', 'm'} if dropped == 'later' else {'n'}, 'listing')
 
 
+def container_of(s, name):
+    "the container in which a born thing is"
+    at, = (at for at, _, names in os.walk(s.private) if at.endswith('/made') and name in names)
+    return os.path.dirname(at)
+
+
+@test(layer=True, over=('unlink', 'rename'))
+def a_mark_that_the_power_left(s, how):
+    "below what replaced it: both are there after a cut, and the name is the new one's"
+    s.see.rename('dir/a', 'dir/n')
+    s.see.write('dir/new', 'born\n')
+    s.umount()
+    box = container_of(s, 'new')
+    ok(os.path.lexists(f'{box}/linked/n'), 'no mark')
+    os.rename(f'{box}/made/new', f'{box}/made/n')
+    for _ in s.stages():
+        s.see.lists('dir', 'b n sub link3')
+        s.see.holds('dir/n', 'born\n')
+    if how == 'unlink':
+        s.see.unlink('dir/n')
+    else:
+        s.see.rename('dir/n', 'dir/elsewhere')
+    for _ in s.stages():
+        s.see.lists('dir', 'b sub link3' + ' elsewhere' * (how == 'rename'))
+
+
+@test(layer=True)
+def a_mark_that_the_power_left_in_a_new_directory(s):
+    s.see.mkdir('new')
+    s.see.rename('dir/a', 'new/n')
+    s.see.write('new/x', 'born\n')
+    s.umount()
+    new = f"{next(at for at, dirs, _ in os.walk(s.private) if at.endswith('/made') and 'new' in dirs)}/new"
+    os.rename(f'{new}/x', f'{new}/n')
+    for _ in s.stages():
+        s.see.lists('new', 'n')
+        s.see.holds('new/n', 'born\n')
+    s.see.unlink('new/n')
+    for _ in s.stages():
+        s.see.lists('new', '')
+        s.see.absent('dir/a')
+
+
+@test(layer=True, over=[(kind, step) for kind in ('a', 'sub') for step in ('marked', 'moved')])
+def the_power_went_during_an_exchange(s, what, step):
+    "of what the SEE moved with what is born: all before, or all after, and nothing is lost"
+    s.see.rename(f'dir/{what}', 'dir/n')
+    s.see.write('dir/new', 'born\n')
+    s.umount()
+    box = container_of(s, 'new')
+    os.symlink(os.readlink(f'{box}/linked/n'), f'{box}/linked/new')
+    if step == 'moved':
+        os.rename(f'{box}/made/new', f'{box}/made/n')
+    born, moved = ('n', 'new') if step == 'moved' else ('new', 'n')
+    for _ in s.stages():
+        s.see.lists('dir', {'b', 'link3', 'n', 'new'} | {'a', 'sub'} - {what})
+        s.see.holds(f'dir/{born}', 'born\n')
+        if what == 'a':
+            s.see.holds(f'dir/{moved}', 'dir/a\n')
+            eq(s.see.stat(f'dir/{moved}').st_nlink, 1, 'links')
+        else:
+            s.see.lists(f'dir/{moved}', 'c')
+    s.see.unlink(f'dir/{born}')
+    for _ in s.stages():
+        s.see.absent(f'dir/{born}')
+        ok(s.see.exists(f'dir/{moved}'), 'it is lost')
+
+
 @test(layer=True)
 def linked_and_changed_when_the_host_dropped_it(s):
     "it does not come back where the host had it, though it is changed before it was completed"

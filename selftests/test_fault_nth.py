@@ -458,6 +458,93 @@ def exchange(s, origin, other):
           lambda p: lambda: renameat2(p.x, p.y, EXCHANGE), None).run()
 
 
+def until_it_works(s, objects, attempt, late=lambda at: None):
+    """attempt(found, n, place), with each of its allocations failing, and what it said of
+    each place.  late(at): what the host does there before."""
+    said, places, n, count = {}, [], 0, 0
+    s.mount()
+
+    def prepare():
+        places.extend(Place(s, i) for i in range(n, n + 24 * (STEP or 9), STEP or 9))
+        with s.host.together():
+            for place in places:
+                prepare_host(s, place.name, objects)
+        for place in places:
+            prepare_see(s, place.name, objects)
+        with s.host.together():
+            for place in places:
+                prepare_late(s, place.name, objects)
+                late(place.name)
+    with faults() as found:
+        while count >= n:
+            n += STEP or 9
+            if not places:
+                prepare()
+            place = places.pop(0)
+            said[place], number, count = attempt(found, n, place)
+            ok(not number or number in MEMORY, f'allocation {n}: {ename(number)}')
+    print(f'# {count} allocations, {len(said)} tried', flush=True)
+    return said
+
+
+@test(over=('host', 'changed'))
+def exchange_that_fails_leaves_the_host_its_names(s, origin):
+    "what the host does with them afterwards is seen"
+    def attempt(found, n, place):
+        _, number, count = found.run(n, lambda: renameat2(place.x, place.y, EXCHANGE))
+        return bool(number), number, count
+    said = until_it_works(s, {'x': (origin, 'file'), 'y': ('host', 'file')}, attempt)
+    failed = [place.name for place, number in said.items() if number]
+    ok(failed, 'none failed')
+    with s.host.together():
+        for at in failed:
+            s.host.rename(f'{at}/x', f'{at}/moved')
+            s.host.unlink(f'{at}/y')
+    for _ in s.stages():
+        for at in failed:
+            s.see.lists(at, {'moved'})
+
+
+@test(private=('other',), over=[(a, b) for a in ('born', 'host') for b in ('moved', 'kept')])
+def what_was_replaced_does_not_return(s, origin, other):
+    "when the other one is removed, whatever failed"
+    def attempt(found, n, place):
+        _, number, count = found.run(n, lambda: renameat2(place.x, place.y))
+        if number:
+            renameat2(place.x, place.y)
+        s.see.unlink(f'{place.name}/y')
+        s.see.lists(place.name, ())
+        return None, number, count
+    said = until_it_works(s, {'x': (origin, 'file'), 'y': (other, 'file')}, attempt)
+    for _ in s.stages():
+        for place in said:
+            s.see.lists(place.name, ())
+
+
+@test(private=('other',))
+def tombstone_of_an_unlink_that_failed(s):
+    "it hides nothing of what the host puts there once it worked"
+    def attempt(found, n, place):
+        _, number, count = found.run(n, lambda: os.unlink(place.x))
+        return bool(number), number, count
+    said = until_it_works(s, {'x': ('born', 'file')}, attempt,
+                          lambda at: s.host.write(f'{at}/x', 'of the host\n'))
+    failed = [place.name for place, number in said.items() if number]
+    ok(failed, 'none failed')
+    with s.host.together():
+        for at in failed:
+            s.host.unlink(f'{at}/x')
+    for at in failed:
+        s.see.unlink(f'{at}/x')
+    with s.host.together():
+        for at in failed:
+            s.host.write(f'{at}/x', 'later\n')
+    want = {at: s.see.ls(at) for at in failed}
+    for _ in s.stages():
+        for at in failed:
+            s.see.lists(at, want[at])
+
+
 # ---- objects ---------------------------------------------------------------------
 
 def write(place):
