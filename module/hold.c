@@ -319,9 +319,16 @@ int see_hold_origin(struct inode *inode)
 	return err;
 }
 
+/* the place above, or NULL */
+static struct inode *see_place_above(const struct inode *inode)
+{
+	/* pairs with the release in see_note_place() */
+	return smp_load_acquire(&see_i(inode)->parent);
+}
+
 static bool see_to_follow(const struct inode *inode)
 {
-	return see_i(inode)->parent && !see_test(inode, SEE_I_FOLLOWED) &&
+	return see_place_above(inode) && !see_test(inode, SEE_I_FOLLOWED) &&
 	       !see_test(inode, SEE_I_NOFOLLOW);
 }
 
@@ -329,8 +336,7 @@ static bool see_to_follow(const struct inode *inode)
 static int see_follow_soon(struct inode *inode)
 {
 	struct see_inode *si = see_i(inode);
-	/* pairs with the release in see_note_place() */
-	struct inode *parent = smp_load_acquire(&si->parent);
+	struct inode *parent = see_place_above(inode);
 	struct see_name *entry;
 	struct qstr name;
 	int err;
@@ -348,13 +354,6 @@ static int see_follow_soon(struct inode *inode)
 	entry->target = inode;
 	see_names_set(parent, entry);
 	return 0;
-}
-
-/* the place above, or NULL */
-static struct inode *see_place_above(const struct inode *inode)
-{
-	/* pairs with the release in see_note_place() */
-	return smp_load_acquire(&see_i(inode)->parent);
 }
 
 /*
@@ -474,14 +473,14 @@ static int see_follow_mark(struct dentry *sub, const struct qstr *name, const ch
 static int see_follow_one(struct inode *inode)
 {
 	struct see_inode *si = see_i(inode);
-	struct inode *parent = si->parent;
+	struct inode *parent = see_place_above(inode);
 	struct qstr name;
 	struct see_name *entry;
 	struct dentry *sub;
 	bool done;
 	int err;
 
-	if (!see_to_follow(inode))
+	if (!parent || !see_to_follow(inode))
 		return 0;
 	name = (struct qstr)QSTR_INIT(si->name, strlen(si->name));
 	err = see_names_make(parent, GFP_KERNEL_ACCOUNT);
@@ -558,7 +557,7 @@ static int see_place(struct inode *inode)
 	if (see_test(inode, SEE_I_NOFOLLOW))
 		return see_box_one(inode);
 	do {
-		for (top = p = inode; p; p = see_i(p)->parent)
+		for (top = p = inode; p; p = see_place_above(p))
 			if (!see_boxed(p) || see_to_follow(p))
 				top = p;
 		err = see_box_one(top);
@@ -733,16 +732,32 @@ static void see_cover_cached(struct inode *dir, const struct qstr *name)
 	dput(d);
 }
 
-/* the host drops it before the SEE changed it: one of both is first, see_freeze_attrs() */
-static bool see_give_up_place(struct inode *inode)
+/**
+ * see_give_up_place - the host drops a file that the SEE may not have changed
+ * @inode: held file
+ *
+ * What the SEE does to it from now on is no change of the old name.  One of both is
+ * first, see_freeze_attrs().
+ *
+ * Context: may be called under locks of the host; waits for nothing.
+ * Return: is it unchanged?
+ */
+bool see_give_up_place(struct inode *inode)
 {
+	struct see_inode *si = see_i(inode);
+	struct inode *parent = see_place_above(inode);
+	struct qstr name;
 	bool unchanged;
 
 	spin_lock(&inode->i_lock);
 	unchanged = !see_test(inode, SEE_I_ATTRS);
 	if (unchanged)
-		set_bit(SEE_I_NOFOLLOW, &see_i(inode)->flags);
+		set_bit(SEE_I_NOFOLLOW, &si->flags);
 	spin_unlock(&inode->i_lock);
+	if (unchanged && parent) {
+		name = (struct qstr)QSTR_INIT(si->name, strlen(si->name));
+		see_names_unfollow(parent, &name, inode);
+	}
 	return unchanged;
 }
 
@@ -765,11 +780,8 @@ void see_come_back(struct inode *inode)
 	if (!see_to_follow(inode))
 		return;
 	name = (struct qstr)QSTR_INIT(si->name, strlen(si->name));
-	/* what the SEE does to it from now on is no change of the old name */
-	if (!S_ISDIR(inode->i_mode) && see_give_up_place(inode)) {
-		see_names_unfollow(si->parent, &name, inode);
+	if (!S_ISDIR(inode->i_mode) && see_give_up_place(inode))
 		return;
-	}
 	if (see_names_make(si->parent, GFP_NOWAIT))
 		return;
 	entry = see_name_alloc(&name, GFP_NOWAIT);

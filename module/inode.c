@@ -76,14 +76,14 @@ bool see_gone(const struct inode *inode)
 
 /**
  * see_stays - is there something of the SEE's to keep, if the host drops it?
- * @inode: held host object.  Of a file that it only holds the SEE may be making a name
- *	   just now; a directory has to be changed for it, or what was in it.
+ * @inode: held host object.  It has to be changed for it, a directory also by what was in
+ *	   it, or to have a name that the SEE gave.
  *
  * Context: any.
  */
 bool see_stays(const struct inode *inode)
 {
-	return !S_ISDIR(inode->i_mode) || see_test(inode, SEE_I_STAYS) ||
+	return (S_ISDIR(inode->i_mode) && see_test(inode, SEE_I_STAYS)) ||
 	       see_test(inode, SEE_I_ATTRS) || atomic_read(&see_i(inode)->links);
 }
 

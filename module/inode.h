@@ -66,6 +66,7 @@ int see_box(struct inode *inode);
 int see_unfollow(struct inode *inode, struct inode *dir, const struct qstr *name, bool done);
 int see_dir_prepare(struct inode *dir);
 int see_sub(struct inode *dir, int which, struct dentry **sub);
+bool see_give_up_place(struct inode *inode);
 void see_come_back(struct inode *inode);
 struct dentry *see_shown_alias(struct see_layer *layer, struct inode *inode);
 int see_keep(struct inode *inode);

@@ -159,7 +159,9 @@ static void see_host_event(struct super_block *sb, u32 mask, struct inode *lower
 		return;
 	/* pairs with see_stay() and see_drop_missed(): one of both sees what the other did */
 	smp_mb();
-	if (see_test(inode, SEE_I_CHANGED) && see_stays(inode))
+	/* who changes a file, or gives it a name, just now looks afterwards: see_drop_missed() */
+	if (see_test(inode, SEE_I_CHANGED) &&
+	    (see_stays(inode) || (!S_ISDIR(inode->i_mode) && !see_give_up_place(inode))))
 		see_host_dropped(inode);
 	else
 		see_forget(inode);

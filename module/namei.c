@@ -42,6 +42,7 @@
  * @dentry: the name
  * @inode: what it stands for, or NULL
  * @kind: SEE_NAME_NONE for a name of the host or for none
+ * @follow: what comes back to the name when it is free, or NULL
  * @removed: enum see_tomb: what tombstone there is
  * @had: the same, as the table says
  * @entry: preallocated for the table; NULL in a born directory that needs none
@@ -52,6 +53,7 @@ struct see_side {
 	struct dentry *dentry;
 	struct inode *inode;
 	enum see_name_kind kind;
+	struct inode *follow;
 	u8 removed;
 	u8 had;
 	struct see_name *entry;
@@ -93,6 +95,7 @@ static int see_side_init(struct see_side *side, struct inode *dir,
 			return err;
 	}
 	side->kind = see_names_find(dir, &dentry->d_name, &found);
+	side->follow = found.follow;
 	side->removed = found.removed;
 	side->had = found.removed;
 	if (side->kind == SEE_NAME_FOLLOW && side->inode != found.target)
@@ -273,6 +276,22 @@ static int see_unmark(struct see_side *side, bool done)
 		err = see_unfollow(side->inode, side->dir, &side->dentry->d_name, done);
 	else if (side->kind == SEE_NAME_LINKED)
 		err = see_unmark_one(side, SEE_SUB_LINKED);
+	if (err && done)
+		see_names(side->dir)->stale = true;
+	return err;
+}
+
+/*
+ * What the SEE puts somewhere else, or removes, does not come back to the name though it
+ * was changed there once.  @done: it is gone already, whatever the disk says
+ */
+static int see_leave(struct see_side *side, bool done)
+{
+	int err;
+
+	if (side->kind != SEE_NAME_LINKED || side->follow != side->inode)
+		return 0;
+	err = see_unfollow(side->inode, side->dir, &side->dentry->d_name, done);
 	if (err && done)
 		see_names(side->dir)->stale = true;
 	return err;
@@ -785,7 +804,9 @@ static int see_remove_op(struct inode *dir, struct dentry *dentry)
 		/* a tombstone hides what is followed */
 		bool done = side.kind == SEE_NAME_FOLLOW && side.removed;
 
-		err = see_unmark(&side, done);
+		err = see_leave(&side, false);
+		if (!err)
+			err = see_unmark(&side, done);
 		if (done)
 			err = 0;
 	}
@@ -975,6 +996,8 @@ static int see_exchange(struct see_side *a, struct see_side *b)
 		return err;
 	see_linked_here(a);
 	see_linked_here(b);
+	see_leave(a, true);
+	see_leave(b, true);
 	see_record(a, see_kind_of(b->inode), b->inode);
 	see_record(b, see_kind_of(a->inode), a->inode);
 	see_drop_missed(a->inode);
@@ -1126,7 +1149,9 @@ static int see_rename_op(struct mnt_idmap *idmap, struct inode *old_dir,
 		err = see_rename_host(&s, &t);
 	if (err)
 		goto out_end;
+	see_leave(&s, true);
 	if (t.inode) {
+		see_leave(&t, true);
 		see_lost(&t);
 		see_forget_born(t.inode);
 		if (S_ISDIR(t.inode->i_mode))

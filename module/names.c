@@ -202,13 +202,20 @@ static void see_names_forget(struct see_names *names, struct see_name *entry)
 		see_names_keeps(entry->target, false);
 }
 
-/* of two objects that were changed at one place the later one has the name, for good */
-static void see_names_lose(const struct see_name *old, const struct inode *later)
+/*
+ * Of two objects that were changed at one place the later one has the name, for good; but
+ * not if the other one has come back to it already.  Is it the later one that loses?
+ */
+static bool see_names_lose(const struct see_name *old, struct inode *later)
 {
-	struct inode *loser = old->kind == SEE_NAME_FOLLOW ? old->target : old->follow;
+	struct inode *other = old->kind == SEE_NAME_FOLLOW ? old->target : old->follow;
+	bool back;
 
-	if (loser && loser != later && see_guard(SEE_GUARD_LATER))
-		set_bit(SEE_I_FOLLOWED, &see_i(loser)->flags);
+	if (!other || other == later || !see_guard(SEE_GUARD_LATER))
+		return false;
+	back = old->kind == SEE_NAME_FOLLOW && see_gone(other);
+	set_bit(SEE_I_FOLLOWED, &see_i(back ? later : other)->flags);
+	return back;
 }
 
 /**
@@ -232,7 +239,7 @@ void see_names_set(struct inode *dir, struct see_name *entry)
 	late = entry->kind == SEE_NAME_FOLLOW && (see_test(entry->target, SEE_I_FOLLOWED) ||
 						  see_test(entry->target, SEE_I_NOFOLLOW));
 	if (old && entry->kind == SEE_NAME_FOLLOW && !late)
-		see_names_lose(old, entry->target);
+		late = see_names_lose(old, entry->target);
 	if (late) {
 		dead = entry;
 	} else if (old && entry->kind == SEE_NAME_FOLLOW &&

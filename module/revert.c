@@ -62,7 +62,7 @@ static int see_first_again(struct see_layer *layer, struct inode *inode)
 /* the object is the host's again */
 static int see_drop_object(struct see_layer *layer, struct inode *inode)
 {
-	struct dentry *box = see_boxed(inode);
+	struct dentry *box;
 	int err;
 
 	/*
@@ -77,6 +77,8 @@ static int see_drop_object(struct see_layer *layer, struct inode *inode)
 		truncate_inode_pages(inode->i_mapping, 0);
 		filemap_invalidate_unlock(inode->i_mapping);
 	}
+	/* made only now, maybe */
+	box = see_boxed(inode);
 	if (!box)
 		return 0;
 	/* without its map the object has no data of its own, only attributes */

@@ -757,6 +757,71 @@ def the_power_went_during_an_exchange(s, what, step):
         ok(s.see.exists(f'dir/{moved}'), 'it is lost')
 
 
+@test(layer=True, over=[(how, order) for how in ('unlink', 'rename', 'over', 'exchange')
+                       for order in ('before', 'after')])
+def put_back_where_it_was_changed_and_taken_away(s, how, order):
+    "the host drops it before or after: it does not come back there"
+    s.see.append('dir/a', 'SEE\n')
+    s.remount()
+    s.host.rename('dir/a', 'z')
+    s.see.rename('z', 'dir/a')
+    s.see.write('dir/new', 'new\n')
+    if order == 'before':
+        s.host.unlink('z')
+    if how == 'unlink':
+        s.see.unlink('dir/a')
+    elif how == 'over':
+        s.see.rename('dir/new', 'dir/a')
+    else:
+        s.see.rename('dir/a', 'dir/new', EXCHANGE if how == 'exchange' else 0)
+    if order == 'after':
+        s.host.unlink('z')
+    if how in ('over', 'exchange'):
+        s.see.holds('dir/a', 'new\n')
+        s.see.unlink('dir/a')
+    for _ in s.stages():
+        s.see.absent('z', 'dir/a')
+        if how in ('rename', 'exchange'):
+            s.see.holds('dir/new', 'dir/a\nSEE\n')
+            eq(s.see.stat('dir/new').st_nlink, 1, 'links')
+
+
+@test(layer=True)
+def changed_where_another_one_came_back(s):
+    "by who has it open: the kept file has the name still"
+    s.see.append('dir/a', 'SEE\n')
+    with s.see.opened('dir/b', os.O_RDWR) as fd:
+        s.host.rename('dir/b', 'dir/a')
+        os.pwrite(fd, b'SEE', 0)
+        for _ in range(2):
+            s.see.holds('dir/a', 'dir/a\nSEE\n')
+            os.fsync(fd)
+    for _ in s.stages():
+        s.see.holds('dir/a', 'dir/a\nSEE\n')
+    s.host.rename('dir/a', 'z')
+    for _ in s.stages():
+        s.see.holds('dir/a', 'dir/a\nSEE\n')
+        s.see.holds('z', 'SEE/b\n')
+
+
+@test(layer=True, over=('locked', 'open'))
+def nothing_is_copied_of_what_the_see_only_holds(s, what):
+    "when the host drops it: it is there for who has it open"
+    with s.see.opened('big', os.O_RDWR) as fd:
+        want = os.pread(fd, 1 << 24, 0)
+        if what == 'locked':
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        s.host.unlink('big')
+        s.see.absent('big')
+        s.see.write('new', 'new\n')
+        syncfs(s.private)
+        eq(os.pread(fd, 1 << 24, 0), want, 'what is open')
+    for _ in s.stages():
+        s.see.absent('big')
+    found = [at for at, _, names in os.walk(s.private) if 'map' in names or 'object' in names]
+    eq(found, [], 'private objects')
+
+
 @test(layer=True)
 def linked_and_changed_when_the_host_dropped_it(s):
     "it does not come back where the host had it, though it is changed before it was completed"

@@ -262,6 +262,9 @@ static int keep(struct vm *m, vm_ref ref, vm_ref dir, int name)
 		/* What had no name on the host before will not come to one. */
 		if (!n->nhost)
 			break;
+		/* Another one has come back to it. */
+		if (keeps(m, N(n->place_dir), n->place_name))
+			continue;
 		N(n->place_dir)->kept[n->place_name] = n - m->node;
 	}
 	return err;
@@ -307,8 +310,12 @@ static bool had(struct vm *m, struct vm_node *d, int name)
 
 static void cover(struct vm *m, struct vm_node *d, int name, bool is, vm_ref ref, bool had_it)
 {
-	if (d->over & BIT(name) && d->to[name])
+	if (d->over & BIT(name) && d->to[name]) {
 		N(d->to[name])->given--;
+		/* What the SEE takes away does not come back to the name. */
+		if (d->kept[name] == d->to[name] && ref != d->to[name])
+			d->kept[name] = 0;
+	}
 	d->over &= ~BIT(name);
 	d->had &= ~BIT(name);
 	d->to[name] = 0;
