@@ -458,14 +458,14 @@ def exchange(s, origin, other):
           lambda p: lambda: renameat2(p.x, p.y, EXCHANGE), None).run()
 
 
-def until_it_works(s, objects, attempt, late=lambda at: None):
-    """attempt(found, n, place), with each of its allocations failing, and what it said of
-    each place.  late(at): what the host does there before."""
+def until_it_works(s, objects, attempt, late=lambda at: None, step=STEP or 9):
+    """attempt(found, n, place), with each of its allocations failing, or each step-th, and
+    what it said of each place.  late(at): what the host does there before."""
     said, places, n, count = {}, [], 0, 0
     s.mount()
 
     def prepare():
-        places.extend(Place(s, i) for i in range(n, n + 24 * (STEP or 9), STEP or 9))
+        places.extend(Place(s, i) for i in range(n, n + 24 * step, step))
         with s.host.together():
             for place in places:
                 prepare_host(s, place.name, objects)
@@ -477,7 +477,7 @@ def until_it_works(s, objects, attempt, late=lambda at: None):
                 late(place.name)
     with faults() as found:
         while count >= n:
-            n += STEP or 9
+            n += step
             if not places:
                 prepare()
             place = places.pop(0)
@@ -493,7 +493,8 @@ def exchange_that_fails_leaves_the_host_its_names(s, origin):
     def attempt(found, n, place):
         _, number, count = found.run(n, lambda: renameat2(place.x, place.y, EXCHANGE))
         return bool(number), number, count
-    said = until_it_works(s, {'x': (origin, 'file'), 'y': ('host', 'file')}, attempt)
+    said = until_it_works(s, {'x': (origin, 'file'), 'y': ('host', 'file')}, attempt,
+                          step=STEP or 3)
     failed = [place.name for place, number in said.items() if number]
     ok(failed, 'none failed')
     with s.host.together():
@@ -528,7 +529,7 @@ def tombstone_of_an_unlink_that_failed(s):
         _, number, count = found.run(n, lambda: os.unlink(place.x))
         return bool(number), number, count
     said = until_it_works(s, {'x': ('born', 'file')}, attempt,
-                          lambda at: s.host.write(f'{at}/x', 'of the host\n'))
+                          lambda at: s.host.write(f'{at}/x', 'of the host\n'), step=1)
     failed = [place.name for place, number in said.items() if number]
     ok(failed, 'none failed')
     with s.host.together():
