@@ -9,7 +9,7 @@
  *
  * A held inode is pinned until unmount: the table of changed objects is the
  * inode cache itself.  With an object all its ancestors are held, so that it
- * has a place to stay if the host removes them.
+ * has a place to stay if the host removes them; but not with what is only locked.
  *
  * The fields are published under inode->i_lock by setting the bit; they do
  * not change afterwards, except that nothing clears them.
@@ -67,8 +67,8 @@ int see_first_xattrs(struct inode *inode, u64 *hash)
 
 /*
  * Is it held, and has it a place if it can have one?  Then all that leads there is held,
- * too.  What the SEE only gave a name has none from a remount to its first change, since
- * nothing of it would be kept there.
+ * too.  What the SEE only gave a name has none from a remount to its first change, and
+ * what it only locked has none, since nothing of it would be kept there.
  */
 static bool see_held(const struct inode *inode)
 {

@@ -557,6 +557,7 @@ static int see_load_covered(struct see_load *load, struct inode *dir, const stru
 
 	if (!made)
 		return 0;
+	load->why = "a name in it cannot be looked up";
 	born = see_lookup_priv(made, (const char *)name->name, name->len);
 	if (IS_ERR(born))
 		return born == ERR_PTR(-ENOENT) ? 0 : PTR_ERR(born);
