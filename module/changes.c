@@ -540,43 +540,30 @@ static struct inode *see_find_place(struct see_changes *c, struct inode *inode,
 }
 
 /**
- * see_object_path - where an object is in the SEE
- * @layer: the layer
- * @inode: changed object of the host that has a name
- * @buf: PATH_MAX bytes
- *
- * Return: a path in @buf, or an error.
+ * see_object_place - where a changed object is in the SEE, or was when it was changed
+ * @c: the enumeration, which says whether the path can be told
+ * @inode: the object
+ * @buf: PATH_MAX bytes for the path
+ * @name: NAME_MAX + 1 bytes, filled in for what is no directory
+ * @f: @f->path and @f->name are set; the path is NULL if nothing is known, or an error
  */
-char *see_object_path(struct see_layer *layer, struct inode *inode, char *buf)
+void see_object_place(struct see_changes *c, struct inode *inode, char *buf,
+		      char *name, struct see_found *f)
 {
-	struct dentry *parent = dget_parent(see_i(inode)->lower);
-	struct inode *dir = see_iget(layer->sb, parent, NULL);
-	struct name_snapshot snap;
-	size_t dlen, nlen;
-	char *p;
+	struct inode *dir;
 
-	dput(parent);
-	if (IS_ERR(dir))
-		return ERR_CAST(dir);
-	p = see_dir_path(layer, dir, buf);
-	iput(dir);
-	if (IS_ERR(p))
-		return p;
-	dlen = strlen(p);
-	take_dentry_name_snapshot(&snap, see_i(inode)->lower);
-	nlen = snap.name.len;
-	if (dlen + nlen + 2 > PATH_MAX) {
-		p = ERR_PTR(-ENAMETOOLONG);
+	if (S_ISDIR(inode->i_mode)) {
+		f->path = see_dir_path(c->layer, inode, buf);
 	} else {
-		memmove(buf, p, dlen);
-		if (dlen)
-			buf[dlen++] = '/';
-		memcpy(buf + dlen, snap.name.name, nlen);
-		buf[dlen + nlen] = 0;
-		p = buf;
+		dir = see_find_place(c, inode, name);
+		f->path = ERR_CAST(dir);
+		f->name = name;
+		if (!IS_ERR(dir)) {
+			f->path = see_dir_path(c->layer, dir, buf);
+			iput(dir);
+		}
 	}
-	release_dentry_name_snapshot(&snap);
-	return p;
+	f->path = see_sayable(c, f->path);
 }
 
 static int see_object_changes(struct see_changes *c, struct inode *inode)
@@ -586,7 +573,6 @@ static int see_object_changes(struct see_changes *c, struct inode *inode)
 		.command = see_i(inode)->command,
 	};
 	char name[NAME_MAX + 1] = "";
-	struct inode *dir;
 	int conflict;
 
 	if (see_test(inode, SEE_I_BORN) || !see_test(inode, SEE_I_ATTRS))
@@ -598,20 +584,9 @@ static int see_object_changes(struct see_changes *c, struct inode *inode)
 		f.old = see_attrs_of(d_inode(see_i(inode)->lower));
 	if (c->count)
 		return c->each(c, &f);
-	if (S_ISDIR(inode->i_mode)) {
-		f.path = see_dir_path(c->layer, inode, c->path);
-	} else {
-		dir = see_find_place(c, inode, name);
-		f.path = ERR_CAST(dir);
-		f.name = name;
-		if (!IS_ERR(dir)) {
-			f.path = see_dir_path(c->layer, dir, c->path);
-			iput(dir);
-		}
-		if (!see_gone(inode))
-			f.from = see_host_path(c, inode);
-	}
-	f.path = see_sayable(c, f.path);
+	see_object_place(c, inode, c->path, name, &f);
+	if (!S_ISDIR(inode->i_mode) && !see_gone(inode))
+		f.from = see_host_path(c, inode);
 	if (IS_ERR_OR_NULL(f.path))
 		return PTR_ERR_OR_ZERO(f.path);
 	if (c->no_path)

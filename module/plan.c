@@ -656,6 +656,7 @@ static int see_tx_lock(struct see_tx *tx, struct see_changes *c, struct inode *i
 		       bool posix)
 {
 	struct see_found f = { .path = "", .name = "", .object = inode };
+	char name[NAME_MAX + 1] = "";
 	struct see_tx_step *st;
 	char *buf;
 	int err;
@@ -666,7 +667,10 @@ static int see_tx_lock(struct see_tx *tx, struct see_changes *c, struct inode *i
 	buf = kmalloc(PATH_MAX, GFP_KERNEL);
 	if (!buf)
 		return -ENOMEM;
-	f.path = see_object_path(c->layer, inode, buf);
+	see_object_place(c, inode, buf, name, &f);
+	/* busy even if nobody can say where */
+	if (!f.path)
+		f.path = "";
 	st = IS_ERR(f.path) ? ERR_CAST(f.path) : see_tx_add(tx, c->index, &f);
 	kfree(buf);
 	if (IS_ERR(st))

@@ -532,6 +532,25 @@ def locked_on_the_host(h, kind):
 
 
 @test()
+def locked_before_a_remount(h):
+    "a lock that cannot be had is told with the name that its file has now"
+    h.tree.write('lock', '')
+    seectl('create', 'x')
+    with view(h) as see:
+        with open(see.path('lock'), 'r+b') as f:
+            fcntl.flock(f, fcntl.LOCK_EX)
+            see.write('guarded', 'SEE\n')
+    h.tree.rename('lock', 'moved')
+    drop_caches()
+    with view(h), held(h.path('moved'), fcntl.flock, fcntl.LOCK_EX, 'r+b') as pid:
+        found = problems('x', *WRITES)
+        eq([(p['path'], p['why'], p['error'], p.get('pid')) for p in found],
+           [(h.path('moved'), 'busy', 'EAGAIN', pid)], 'problems')
+    committed(h)
+    seectl('abort', 'x')
+
+
+@test()
 def mount_point(h):
     "what has become a mount point is busy"
     h.tree.mkdir('d')
