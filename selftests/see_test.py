@@ -359,27 +359,34 @@ SAME = LOOKS + ('ino', 'atime')
 
 
 def content_of(path, mode):
+    """A target; of a file its bytes, or a digest if they are many."""
     if stat.S_ISLNK(mode):
         return os.readlink(path)
     if not stat.S_ISREG(mode):
         return None
-    with open(path, 'rb', buffering=0) as f:
-        size, pos, step = os.fstat(f.fileno()).st_size, 0, 1 << 20
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        size, pos, step = os.fstat(fd).st_size, 0, 1 << 20
+        if size <= 64:
+            return os.pread(fd, size, 0) if size else b''
         digest = hashlib.sha256(b'%d' % size)
         # holes count as zeros, but take no time
         while pos < size:
-            try:
-                pos = os.lseek(f.fileno(), pos, os.SEEK_DATA) // step * step
-            except OSError as e:
-                if e.errno != errno.ENXIO:
-                    raise
-                break
-            block = os.pread(f.fileno(), step, pos)
+            if size > step:
+                try:
+                    pos = os.lseek(fd, pos, os.SEEK_DATA) // step * step
+                except OSError as e:
+                    if e.errno != errno.ENXIO:
+                        raise
+                    break
+            block = os.pread(fd, min(step, size - pos), pos)
             if block.strip(b'\0'):
                 digest.update(b'%d' % pos)
                 digest.update(block)
             pos += step
         return digest.hexdigest()
+    finally:
+        os.close(fd)
 
 
 def fingerprint(root, fields=SAME, skip=None):
