@@ -8,6 +8,7 @@
  * it is now.
  */
 #include <linux/fs.h>
+#include <linux/fileattr.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
 #include <linux/security.h>
@@ -209,6 +210,33 @@ static int see_setattr_born(struct inode *inode, struct iattr *attr)
 	see_copyattr(inode);
 	if (attr->ia_valid & ATTR_SIZE)
 		see_quota_settle(inode);
+	return err;
+}
+
+/**
+ * see_fileattr_get - flags and project of an object, as lsattr(1) shows them
+ * @dentry: a name of it
+ * @fa: filled in
+ *
+ * They are the real object's; a layer cannot set any.
+ *
+ * Return: 0, or what the real object's file system says.
+ */
+int see_fileattr_get(struct dentry *dentry, struct file_kattr *fa)
+{
+	struct inode *inode = d_inode(dentry);
+	const struct cred *old;
+	struct dentry *real;
+	int err;
+
+	err = see_look_enter(inode->i_sb);
+	if (err)
+		return err;
+	real = see_test(inode, SEE_I_BORN) ? see_priv(inode) : see_i(inode)->lower;
+	old = override_creds(see_layer(inode->i_sb)->cred);
+	err = real ? vfs_fileattr_get(real, fa) : -ENOIOCTLCMD;
+	revert_creds(old);
+	see_look_leave(inode->i_sb);
 	return err;
 }
 
@@ -627,6 +655,7 @@ const struct inode_operations see_file_iops = {
 	.permission	= see_permission,
 	.getattr	= see_getattr,
 	.setattr	= see_setattr_op,
+	.fileattr_get	= see_fileattr_get,
 	.listxattr	= see_listxattr,
 	SEE_ACL_OPS,
 };

@@ -34,6 +34,10 @@
 #define see_mnt_idmap(mnt) mnt_idmap(mnt)
 #endif
 
+#ifdef SEE_HAVE_FILEATTR_PLAIN
+#define file_kattr fileattr
+#endif
+
 /* test_bit_acquire() is newer than 6.1 */
 static inline bool see_test_acquire(int bit, const unsigned long *addr)
 {

@@ -101,6 +101,15 @@ static struct inode *see_attr_source(const struct inode *inode)
 	return see_lower_inode(inode);
 }
 
+/* immutable and append-only: always the real object's, which a layer cannot change */
+static unsigned int see_real_flags(const struct inode *inode)
+{
+	const struct inode *real = see_test(inode, SEE_I_BORN) ?
+				   see_attr_source(inode) : see_lower_inode(inode);
+
+	return real ? READ_ONCE(real->i_flags) & (S_IMMUTABLE | S_APPEND) : 0;
+}
+
 /**
  * see_attr_stale - did the attributes that the VFS looks at change below?
  * @inode: any object, by a name
@@ -114,6 +123,8 @@ bool see_attr_stale(const struct inode *inode)
 	/* the host may have given one that had lost all of its names another */
 	if (!inode->i_nlink && !S_ISDIR(inode->i_mode))
 		return true;
+	if (see_real_flags(inode) != (inode->i_flags & (S_IMMUTABLE | S_APPEND)))
+		return true;
 	return src && (src->i_mode != inode->i_mode ||
 		       !uid_eq(src->i_uid, inode->i_uid) ||
 		       !gid_eq(src->i_gid, inode->i_gid));
@@ -122,7 +133,7 @@ bool see_attr_stale(const struct inode *inode)
 /**
  * see_copyattr - take over the attributes of the real object
  * @inode: any object; one that is its own authority keeps all but its link
- *	   count
+ *	   count and its flags
  */
 void see_copyattr(struct inode *inode)
 {
@@ -138,9 +149,8 @@ void see_copyattr(struct inode *inode)
 		inode_set_ctime_to_ts(inode, inode_get_ctime(src));
 		if (see_test(inode, SEE_I_BORN) || !S_ISREG(inode->i_mode))
 			i_size_write(inode, i_size_read(src));
-		inode->i_flags &= ~(S_IMMUTABLE | S_APPEND);
-		inode->i_flags |= src->i_flags & (S_IMMUTABLE | S_APPEND);
 	}
+	inode_set_flags(inode, see_real_flags(inode), S_IMMUTABLE | S_APPEND);
 	if (!S_ISDIR(inode->i_mode))
 		set_nlink(inode, see_nlink(inode, src ? src->i_nlink : 0));
 	spin_unlock(&inode->i_lock);

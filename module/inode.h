@@ -33,6 +33,7 @@ int see_getattr(struct mnt_idmap *idmap, const struct path *path,
 		struct kstat *stat, u32 mask, unsigned int flags);
 int see_setattr_op(struct mnt_idmap *idmap, struct dentry *dentry,
 		   struct iattr *attr);
+int see_fileattr_get(struct dentry *dentry, struct file_kattr *fa);
 int see_permission(struct mnt_idmap *idmap, struct inode *inode, int mask);
 ssize_t see_listxattr(struct dentry *dentry, char *list, size_t size);
 #ifdef SEE_HAVE_VFS_ACL_HAS

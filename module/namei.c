@@ -1212,6 +1212,7 @@ const struct inode_operations see_dir_iops = {
 	.permission	= see_permission,
 	.getattr	= see_getattr,
 	.setattr	= see_setattr_op,
+	.fileattr_get	= see_fileattr_get,
 	.listxattr	= see_listxattr,
 	SEE_ACL_OPS,
 };

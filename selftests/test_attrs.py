@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """Attributes: private once changed, live until then, natively right always."""
+import fcntl
 import tempfile
 import time
 
@@ -8,6 +9,7 @@ from see_test import *
 
 E = errno
 UTIME_NOW, UTIME_OMIT = (1 << 30) - 1, (1 << 30) - 2
+FS_IOC_SETFLAGS, FS_IMMUTABLE_FL = 0x40086602, 0x10
 
 
 def utimens(path, atime, mtime):
@@ -59,6 +61,74 @@ def chown_of_everything_else(s):
                 eq(s.see.mode(name), 0o604, f'mode of {name}')
         eq(s.see.stat('file').st_uid, 0, 'owner of the target')
         eq(s.see.readlink('sym'), 'file', 'target')
+
+
+def attempts(t, name, fd):
+    """The errno of everything that could change a file in d, and d."""
+    def opened(flags):
+        os.close(os.open(t.path(name), flags))
+    return [error_of(f, *args) for f, *args in (
+        (os.utime, t.path(name)), (os.utime, t.path(name), (1, 1)), (opened, os.O_WRONLY),
+        (opened, os.O_WRONLY | os.O_APPEND), (opened, os.O_RDWR | os.O_APPEND | os.O_TRUNC),
+        (os.truncate, t.path(name), 1), (os.fchmod, fd, 0o604), (t.chmod, name, 0o640),
+        (t.chown, name, 1), (t.setxattr, name, 'user.x', b'1'), (t.link, name, 'd/link'),
+        (t.rename, name, 'd/moved'), (t.rename, 'd/moved', name), (t.write, 'd/over', ''),
+        (t.rename, 'd/over', name), (t.unlink, name), (t.mkdir, 'd/new'), (t.rmdir, 'd/new'))]
+
+
+@test(layer=True, over=[(flag, what, kind) for flag in 'ia' for what in ('file', 'dir')
+                        for kind in ('host', 'changed')])
+def flags_of_the_host(s, flag, what, kind):
+    "immutable and append-only count as the host has them now, for what was changed as well"
+    name = 'd/f'
+    at = 'd' if what == 'dir' else name
+    for t in s.plain, s.host:
+        with t.together():
+            t.mkdir('d')
+            t.write(name, 'host')
+    if kind == 'changed':
+        for t in s.plain, s.see:
+            t.append(name, ' and more')
+            t.chmod('d', 0o700)
+    fd = os.open(s.see.path(name), os.O_RDONLY)
+    native = os.open(s.plain.path(name), os.O_RDONLY)
+    try:
+        for sign in '+', '-':
+            for t in s.plain, s.host:
+                with t.together():
+                    run('chattr', sign + flag, t.path(at))
+            eq(attempts(s.see, name, fd), attempts(s.plain, name, native), f'{sign}{flag} {at}')
+    finally:
+        os.close(fd)
+        os.close(native)
+
+
+@test(layer=True)
+def lsattr_and_chattr(s):
+    "flags are told as the real object has them, and are not for the SEE to change"
+    def told(t, name):
+        return run('lsattr', '-d', t.path(name)).split()[0]
+    names = ('file', 'link1', 'dir', 'empty_dir')
+    with s.host.together():
+        for name in names:
+            run('chattr', '+d', s.host.path(name))
+    s.see.append('link1', 'changed')
+    s.see.chmod('empty_dir', 0o711)
+    s.see.write('born', '')
+    s.see.mkdir('born_dir')
+    for _ in s.stages():
+        for name in names:
+            eq(told(s.see, name), told(s.host, name), f'flags of {name}')
+            ok('d' in told(s.see, name), f'nodump of {name}')
+        for name in (*names, 'born', 'born_dir'):
+            before = told(s.see, name)
+            with s.see.opened(name) as fd:
+                raises(E.ENOTTY, fcntl.ioctl, fd, FS_IOC_SETFLAGS, struct.pack('l', FS_IMMUTABLE_FL))
+            eq(told(s.see, name), before, f'flags of {name} that the SEE wanted to set')
+            ok('i' not in before, f'flags of {name}')
+    with s.host.together():
+        run('chattr', '-d', s.host.path('file'))
+    eq(told(s.see, 'file'), told(s.host, 'file'), 'flags that the host took away')
 
 
 @test(smoke=True)
