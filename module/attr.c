@@ -39,6 +39,9 @@ static int see_permits(struct mnt_idmap *idmap, struct inode *inode, int mask)
 		if (mask & MAY_NOT_BLOCK)
 			return -ECHILD;
 		see_copyattr(inode);
+		/* the VFS looked at what was there before */
+		if ((mask & MAY_WRITE) && IS_IMMUTABLE(inode))
+			return -EPERM;
 	}
 	if (see_test(inode, SEE_I_ATTRS))
 		return generic_permission(idmap, inode, mask);
@@ -132,6 +135,7 @@ static int see_stat(struct mnt_idmap *idmap, struct inode *inode, struct kstat *
 		if (err)
 			return err;
 	}
+	see_copyattr(inode);
 	if (!born && see_test(inode, SEE_I_ATTRS)) {
 		struct timespec64 btime = stat->btime;
 		u32 has_btime = real.dentry ? stat->result_mask & STATX_BTIME : 0;
@@ -145,7 +149,6 @@ static int see_stat(struct mnt_idmap *idmap, struct inode *inode, struct kstat *
 			stat->blocks = see_data_blocks(inode);
 		stat->blksize = SEE_BLOCK_SIZE;
 	} else {
-		see_copyattr(inode);
 		if (S_ISDIR(inode->i_mode) && !born)
 			see_dir_times(inode, stat);
 		/* ids as this mount maps them */

@@ -24,6 +24,7 @@
 #include "gate.h"
 #include "guards.h"
 #include "inode.h"
+#include "lookup.h"
 #include "lower.h"
 #include "names.h"
 #include "tree.h"
@@ -499,10 +500,16 @@ static int see_dir_changes(struct see_changes *c, struct inode *dir, u64 *id)
 static struct inode *see_find_on_host(struct see_layer *layer, struct inode *inode,
 				      char *name)
 {
-	struct dentry *alias = see_shown_alias(layer, see_lower_inode(inode)), *parent;
+	struct dentry *alias = see_i(inode)->lower, *parent;
 	struct inode *dir = ERR_PTR(-ESTALE);
 	struct name_snapshot snap;
 
+	/* the name by which it was found, or another one */
+	if (alias && !d_unhashed(alias) && !see_in_store(layer, alias) &&
+	    is_subdir(alias, layer->lower.dentry))
+		dget(alias);
+	else
+		alias = see_shown_alias(layer, see_lower_inode(inode));
 	if (!alias)
 		return dir;
 	parent = dget_parent(alias);
@@ -517,14 +524,19 @@ static struct inode *see_find_on_host(struct see_layer *layer, struct inode *ino
 	return dir;
 }
 
-/* where a file is in the SEE, or was when it was changed; referenced */
+/*
+ * Where a file is in the SEE, or was when it was changed; referenced.
+ * @now: a place of the host's is to be that of now
+ */
 static struct inode *see_find_place(struct see_changes *c, struct inode *inode,
-				    char *name)
+				    char *name, bool now)
 {
 	struct see_inode *si = see_i(inode);
 	struct inode *dir;
 
 	dir = see_find_named(c->layer, inode, SEE_NAME_LINKED, name);
+	if (IS_ERR(dir) && now)
+		dir = see_find_on_host(c->layer, inode, name);
 	if (IS_ERR(dir))
 		dir = see_find_named(c->layer, inode, SEE_NAME_FOLLOW, name);
 	/* changed in memory, and nothing written yet */
@@ -540,22 +552,23 @@ static struct inode *see_find_place(struct see_changes *c, struct inode *inode,
 }
 
 /**
- * see_object_place - where a changed object is in the SEE, or was when it was changed
+ * see_object_place - where an object is in the SEE, or was when it was changed
  * @c: the enumeration, which says whether the path can be told
  * @inode: the object
  * @buf: PATH_MAX bytes for the path
  * @name: NAME_MAX + 1 bytes, filled in for what is no directory
+ * @now: it is a file of the host, and it matters where the host has it now
  * @f: @f->path and @f->name are set; the path is NULL if nothing is known, or an error
  */
 void see_object_place(struct see_changes *c, struct inode *inode, char *buf,
-		      char *name, struct see_found *f)
+		      char *name, bool now, struct see_found *f)
 {
 	struct inode *dir;
 
 	if (S_ISDIR(inode->i_mode)) {
 		f->path = see_dir_path(c->layer, inode, buf);
 	} else {
-		dir = see_find_place(c, inode, name);
+		dir = see_find_place(c, inode, name, now);
 		f->path = ERR_CAST(dir);
 		f->name = name;
 		if (!IS_ERR(dir)) {
@@ -584,7 +597,7 @@ static int see_object_changes(struct see_changes *c, struct inode *inode)
 		f.old = see_attrs_of(d_inode(see_i(inode)->lower));
 	if (c->count)
 		return c->each(c, &f);
-	see_object_place(c, inode, c->path, name, &f);
+	see_object_place(c, inode, c->path, name, false, &f);
 	if (!S_ISDIR(inode->i_mode) && !see_gone(inode))
 		f.from = see_host_path(c, inode);
 	if (IS_ERR_OR_NULL(f.path))

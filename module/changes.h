@@ -101,7 +101,7 @@ int see_found_conflict(struct see_changes *c, const struct see_found *f);
 struct inode *see_find_named(struct see_layer *layer, const struct inode *target,
 			     enum see_name_kind kind, char *name);
 void see_object_place(struct see_changes *c, struct inode *inode, char *buf,
-		      char *name, struct see_found *f);
+		      char *name, bool now, struct see_found *f);
 struct see_inode *see_next_changed(struct see_layer *layer, struct see_inode *si);
 struct inode *see_up(struct see_layer *layer, struct inode *dir, char *name);
 

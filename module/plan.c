@@ -667,10 +667,14 @@ static int see_tx_lock(struct see_tx *tx, struct see_changes *c, struct inode *i
 	buf = kmalloc(PATH_MAX, GFP_KERNEL);
 	if (!buf)
 		return -ENOMEM;
-	see_object_place(c, inode, buf, name, &f);
+	see_object_place(c, inode, buf, name, true, &f);
 	/* busy even if nobody can say where */
-	if (!f.path)
+	if (!f.path) {
 		f.path = "";
+		f.name = "";
+	} else if (c->no_path) {
+		f.what |= SEE_CHANGE_NO_PATH;
+	}
 	st = IS_ERR(f.path) ? ERR_CAST(f.path) : see_tx_add(tx, c->index, &f);
 	kfree(buf);
 	if (IS_ERR(st))

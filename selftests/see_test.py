@@ -368,18 +368,18 @@ def content_of(path, mode):
     try:
         size, pos, step = os.fstat(fd).st_size, 0, 1 << 20
         if size <= 64:
-            return os.pread(fd, size, 0) if size else b''
+            return os.pread(fd, size + 1, 0) if size else b''
         digest = hashlib.sha256(b'%d' % size)
         # holes count as zeros, but take no time
         while pos < size:
-            if size > step:
-                try:
-                    pos = os.lseek(fd, pos, os.SEEK_DATA) // step * step
-                except OSError as e:
-                    if e.errno != errno.ENXIO:
-                        raise
-                    break
-            block = os.pread(fd, min(step, size - pos), pos)
+            try:
+                pos = os.lseek(fd, pos, os.SEEK_DATA) // step * step
+            except OSError as e:
+                if e.errno != errno.ENXIO:
+                    raise
+                break
+            # one more than there is, to see that there is no more
+            block = os.pread(fd, min(step, size - pos + 1), pos)
             if block.strip(b'\0'):
                 digest.update(b'%d' % pos)
                 digest.update(block)

@@ -65,10 +65,10 @@ def chown_of_everything_else(s):
 
 def attempts(t, name, fd):
     """The errno of everything that could change a file in d, and d."""
-    def opened(flags):
-        os.close(os.open(t.path(name), flags))
+    def opened(flags, path=t.path(name)):
+        os.close(os.open(path, flags))
     return [error_of(f, *args) for f, *args in (
-        (os.utime, t.path(name)), (os.utime, t.path(name), (1, 1)), (opened, os.O_WRONLY),
+        (opened, os.O_WRONLY, f'/proc/self/fd/{fd}'), (os.utime, t.path(name)), (os.utime, t.path(name), (1, 1)), (opened, os.O_WRONLY),
         (opened, os.O_WRONLY | os.O_APPEND), (opened, os.O_RDWR | os.O_APPEND | os.O_TRUNC),
         (os.truncate, t.path(name), 1), (os.fchmod, fd, 0o604), (t.chmod, name, 0o640),
         (t.chown, name, 1), (t.setxattr, name, 'user.x', b'1'), (t.link, name, 'd/link'),
@@ -97,13 +97,18 @@ def flags_of_the_host(s, flag, what, kind):
             for t in s.plain, s.host:
                 with t.together():
                     run('chattr', sign + flag, t.path(at))
+            if sign == '-':
+                os.fstat(fd)
             eq(attempts(s.see, name, fd), attempts(s.plain, name, native), f'{sign}{flag} {at}')
     finally:
+        for t in s.plain, s.host:
+            with t.together():
+                run('chattr', '-f', '-ia', t.path(at), status=None)
         os.close(fd)
         os.close(native)
 
 
-@test(layer=True)
+@test(smoke=True, layer=True)
 def lsattr_and_chattr(s):
     "flags are told as the real object has them, and are not for the SEE to change"
     def told(t, name):

@@ -531,22 +531,54 @@ def locked_on_the_host(h, kind):
     seectl('abort', 'x')
 
 
-@test()
-def locked_before_a_remount(h):
-    "a lock that cannot be had is told with the name that its file has now"
-    h.tree.write('lock', '')
-    seectl('create', 'x')
-    with view(h) as see:
+@contextlib.contextmanager
+def mounted_over(path):
+    os.makedirs(VIEW, exist_ok=True)
+    seectl('mount', 'x', VIEW, '--layer', path)
+    try:
+        yield Tree(VIEW)
+    finally:
+        seectl('umount', VIEW)
+
+
+@test(over=('locked', 'changed', 'known by a name outside'))
+def name_of_what_is_locked(h, how):
+    "a lock that cannot be had is told with the name that its file has now, and in the layer"
+    h.tree.mkdir('in')
+    h.tree.write('in/lock', '')
+    seectl('create', 'x', '--over', h.path('in'))
+
+    def change(see):
         with open(see.path('lock'), 'r+b') as f:
             fcntl.flock(f, fcntl.LOCK_EX)
-            see.write('guarded', 'SEE\n')
-    h.tree.rename('lock', 'moved')
-    drop_caches()
-    with view(h), held(h.path('moved'), fcntl.flock, fcntl.LOCK_EX, 'r+b') as pid:
-        found = problems('x', *WRITES)
-        eq([(p['path'], p['why'], p['error'], p.get('pid')) for p in found],
-           [(h.path('moved'), 'busy', 'EAGAIN', pid)], 'problems')
-    committed(h)
+            if how == 'changed':
+                f.write(b'SEE\n')
+        see.write('guarded', 'SEE\n')
+
+    def refused(at):
+        with held(at, fcntl.flock, fcntl.LOCK_EX, 'r+b') as pid:
+            found = problems('x', *WRITES)
+        eq([(p['path'], p['why'], p.get('pid')) for p in found if p.get('error') == 'EAGAIN'],
+           [(h.path(name), 'busy', pid)], 'problems')
+
+    name = 'in/lock'
+    if how == 'known by a name outside':
+        with mounted_over(h.path('in')) as see:
+            change(see)
+            h.tree.link(name, 'outside')
+            refused(h.path('outside'))
+    else:
+        with mounted_over(h.path('in')) as see:
+            change(see)
+        name = 'in/moved'
+        h.tree.rename('in/lock', name)
+        drop_caches()
+        with mounted_over(h.path('in')):
+            refused(h.path(name))
+    # a changed file that the host moved is a conflict, whoever locks it
+    seectl('commit', 'x', *(FORCE if how == 'changed' else WRITES))
+    eq((h.tree.read('in/guarded'), h.tree.read(name)),
+       (b'SEE\n', b'SEE\n' if how == 'changed' else b''), 'the host')
     seectl('abort', 'x')
 
 
