@@ -68,7 +68,8 @@ def attempts(t, name, fd):
     def opened(flags, path=t.path(name)):
         os.close(os.open(path, flags))
     return [error_of(f, *args) for f, *args in (
-        (opened, os.O_WRONLY, f'/proc/self/fd/{fd}'), (os.utime, t.path(name)), (os.utime, t.path(name), (1, 1)), (opened, os.O_WRONLY),
+        (opened, os.O_WRONLY, f'/proc/self/fd/{fd}'), (os.utime, t.path(name)),
+        (os.utime, t.path(name), (1, 1)), (opened, os.O_WRONLY),
         (opened, os.O_WRONLY | os.O_APPEND), (opened, os.O_RDWR | os.O_APPEND | os.O_TRUNC),
         (os.truncate, t.path(name), 1), (os.fchmod, fd, 0o604), (t.chmod, name, 0o640),
         (t.chown, name, 1), (t.setxattr, name, 'user.x', b'1'), (t.link, name, 'd/link'),
@@ -97,6 +98,7 @@ def flags_of_the_host(s, flag, what, kind):
             for t in s.plain, s.host:
                 with t.together():
                     run('chattr', sign + flag, t.path(at))
+            # the VFS refuses what a descriptor does by the flags that it saw last
             if sign == '-':
                 os.fstat(fd)
             eq(attempts(s.see, name, fd), attempts(s.plain, name, native), f'{sign}{flag} {at}')

@@ -830,8 +830,8 @@ def unmount(s):
     print(f'# {n} allocations', flush=True)
 
 
-# The smoke set: what begins with objects of the host, and what has no such choice; of what
-# is the same for whatever is made, two.
+# The smoke set: what begins with objects of the host, and what has no such choice. Of what
+# is tried for all that can be made, a file and a directory: the rest takes too long.
 for case in CASES:
     if case.function in (make_where_something_was, make_inheriting):
         case.smoke = case.args[0] in ('create', 'mkdir')
