@@ -45,7 +45,7 @@ static int see_permits(struct mnt_idmap *idmap, struct inode *inode, int mask)
 	}
 	if (see_test(inode, SEE_I_ATTRS))
 		return generic_permission(idmap, inode, mask);
-	d = see_test(inode, SEE_I_BORN) ? see_priv(inode) :
+	d = see_born(inode) ? see_priv(inode) :
 					  READ_ONCE(see_i(inode)->lower);
 	/* in RCU walk the inode may be on its way out, and the dentry killed */
 	real = d ? d_inode_rcu(d) : NULL;
@@ -118,7 +118,7 @@ static int see_stat(struct mnt_idmap *idmap, struct inode *inode, struct kstat *
 {
 	struct see_layer *layer = see_layer(inode->i_sb);
 	struct see_inode *si = see_i(inode);
-	bool born = see_test(inode, SEE_I_BORN);
+	bool born = see_born(inode);
 	struct path real = {
 		.mnt = born ? layer->priv.mnt : layer->lower.mnt,
 		.dentry = born ? see_priv(inode) : si->lower,
@@ -235,7 +235,7 @@ int see_fileattr_get(struct dentry *dentry, struct file_kattr *fa)
 	err = see_look_enter(inode->i_sb);
 	if (err)
 		return err;
-	real = see_test(inode, SEE_I_BORN) ? see_priv(inode) : see_i(inode)->lower;
+	real = see_born(inode) ? see_priv(inode) : see_i(inode)->lower;
 	old = override_creds(see_layer(inode->i_sb)->cred);
 	err = real ? vfs_fileattr_get(real, fa) : -ENOIOCTLCMD;
 	revert_creds(old);
@@ -260,7 +260,7 @@ static int see_change_attrs(struct mnt_idmap *idmap, struct dentry *dentry,
 	err = setattr_prepare(idmap, dentry, attr);
 	if (err)
 		return err;
-	if (see_test(inode, SEE_I_BORN))
+	if (see_born(inode))
 		return see_setattr_born(inode, attr);
 
 	err = see_touch(dentry);
@@ -370,7 +370,7 @@ static int see_change_acl(struct inode *inode, struct dentry *dentry,
 {
 	const char *name = type == ACL_TYPE_ACCESS ? XATTR_NAME_POSIX_ACL_ACCESS :
 						     XATTR_NAME_POSIX_ACL_DEFAULT;
-	bool born = see_test(inode, SEE_I_BORN);
+	bool born = see_born(inode);
 	umode_t mode = inode->i_mode;
 	struct see_layer *layer = see_layer(inode->i_sb);
 	struct posix_acl *copy = acl;
@@ -531,7 +531,7 @@ static int see_xattr_set(const struct xattr_handler *handler,
 	err = see_quota_reserve(layer, room);
 	if (err)
 		goto out_gate;
-	born = see_test(inode, SEE_I_BORN);
+	born = see_born(inode);
 	if (value)
 		err = see_space_floor(layer, size);
 	if (!err && !born)
@@ -618,7 +618,7 @@ static struct dentry *see_link_source(const struct inode *inode)
 {
 	struct see_inode *si = see_i(inode);
 
-	return see_test(inode, SEE_I_BORN) || !si->lower ? see_priv(inode) : si->lower;
+	return see_born(inode) || !si->lower ? see_priv(inode) : si->lower;
 }
 
 static const char *see_get_link(struct dentry *dentry, struct inode *inode,

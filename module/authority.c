@@ -39,7 +39,7 @@ static bool see_auth_all(void)
 /* the inode that the host judges by: of a born directory, the private one */
 static struct inode *see_auth_real(struct inode *inode)
 {
-	struct dentry *priv = see_test(inode, SEE_I_BORN) ? see_priv(inode) : NULL;
+	struct dentry *priv = see_born(inode) ? see_priv(inode) : NULL;
 
 	return priv ? d_inode(priv) : see_lower_inode(inode);
 }

@@ -174,7 +174,7 @@ struct inode *see_up(struct see_layer *layer, struct inode *dir, char *name)
 	struct inode *up;
 	int err;
 
-	if (see_test(dir, SEE_I_BORN))
+	if (see_born(dir))
 		return see_up_born(layer, dir, name);
 	if (see_test(dir, SEE_I_PLACED))
 		return see_find_named(layer, dir, SEE_NAME_LINKED, name);
@@ -588,7 +588,7 @@ static int see_object_changes(struct see_changes *c, struct inode *inode)
 	char name[NAME_MAX + 1] = "";
 	int conflict;
 
-	if (see_test(inode, SEE_I_BORN) || !see_test(inode, SEE_I_ATTRS))
+	if (see_born(inode) || !see_test(inode, SEE_I_ATTRS))
 		return 0;
 	if (S_ISREG(inode->i_mode) && see_part(inode))
 		f.what |= SEE_CHANGE_DATA;

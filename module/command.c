@@ -275,7 +275,7 @@ static void see_command_key(struct see_command_out *out, struct inode *inode,
 {
 	if (*key)
 		see_command_put(out, SEE_DISK_COMMAND_OBJECT,
-				see_test(inode, SEE_I_BORN) ? SEE_COMMAND_BORN : 0,
+				see_born(inode) ? SEE_COMMAND_BORN : 0,
 				see_i(inode)->command, *key, strlen(*key));
 	*key = NULL;
 }
@@ -290,7 +290,7 @@ static void see_command_save_one(struct see_command_out *out, struct inode *inod
 	u64 id = 0;
 
 	/* the container of a born directory has its key, and keeps its name */
-	if (see_test(inode, SEE_I_BORN))
+	if (see_born(inode))
 		key = see_boxed(inode) ? (const char *)si->box->d_name.name : NULL;
 	if (!key)
 		return;

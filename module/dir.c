@@ -112,7 +112,7 @@ static bool see_stream_actor(struct dir_context *ctx, const char *name, int len,
 		see_name_entry(layer, &found, &ino, &type);
 	} else if (see_names_hides(s->dir, name, len) && see_guard(SEE_GUARD_COVER)) {
 		return true;
-	} else if (see_test(s->dir, SEE_I_BORN)) {
+	} else if (see_born(s->dir)) {
 		if (!layer->samefs)
 			ino |= BIT_ULL(62);
 	} else if (type == DT_DIR || type == DT_UNKNOWN) {
@@ -132,7 +132,7 @@ static struct file *see_stream_open(struct inode *inode)
 	struct see_layer *layer = see_layer(inode->i_sb);
 	struct dentry *lower = see_i(inode)->lower;
 
-	if (see_test(inode, SEE_I_BORN))
+	if (see_born(inode))
 		return see_open_dir(layer, layer->priv.mnt, see_priv(inode));
 	if (!lower || IS_DEADDIR(d_inode(lower)))
 		return NULL;
@@ -303,7 +303,7 @@ static int see_sync_parts(struct inode *inode)
 	struct dentry *sub;
 	int i, err = 0;
 
-	if (see_test(inode, SEE_I_BORN))
+	if (see_born(inode))
 		return see_sync_dir(layer, see_priv(inode));
 	if (see_test(inode, SEE_I_ATTRS))
 		err = see_persist(inode);

@@ -35,7 +35,7 @@ static struct dentry *see_fh_real(struct inode *inode, bool *private)
 	struct see_inode *si = see_i(inode);
 	struct dentry *real = si->lower;
 
-	*private = see_test(inode, SEE_I_BORN) || !real;
+	*private = see_born(inode) || !real;
 	if (*private) {
 		real = see_priv(inode);
 		if (!real || d_inode(real) != si->key)
@@ -154,7 +154,7 @@ static struct inode *see_of_handle(struct super_block *sb, struct dentry *real,
 		return ERR_PTR(err);
 	inode = see_ilookup(sb, d_inode(real));
 	if (inode && !see_layer(sb)->samefs &&
-	    (see_test(inode, SEE_I_BORN) || !see_lower_inode(inode)) != private) {
+	    (see_born(inode) || !see_lower_inode(inode)) != private) {
 		iput(inode);
 		inode = NULL;
 	}

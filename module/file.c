@@ -39,11 +39,6 @@
 #include "gate.h"
 #include "inode.h"
 
-static bool see_born(const struct inode *inode)
-{
-	return see_test(inode, SEE_I_BORN);
-}
-
 /* does the size no longer follow the host's? */
 static bool see_ours(const struct inode *inode)
 {

@@ -278,7 +278,7 @@ int see_hold(struct dentry *dentry)
 	unsigned int nofs;
 	int err;
 
-	if (see_test(inode, SEE_I_BORN) || see_held(inode))
+	if (see_born(inode) || see_held(inode))
 		return 0;
 	nofs = memalloc_nofs_save();
 	do {
@@ -444,7 +444,7 @@ static int see_box_one(struct inode *inode)
 
 	if (see_boxed(inode))
 		return 0;
-	if (WARN_ON_ONCE(!see_test(inode, SEE_I_BORN) && !see_test(inode, SEE_I_CHANGED)))
+	if (WARN_ON_ONCE(!see_born(inode) && !see_test(inode, SEE_I_CHANGED)))
 		return -EIO;
 	mutex_lock(&si->lock);
 	if (!si->box) {
@@ -588,7 +588,7 @@ int see_dir_prepare(struct inode *dir)
 {
 	int err;
 
-	if (see_test(dir, SEE_I_BORN)) {
+	if (see_born(dir)) {
 		see_pin(dir);
 		err = see_box_one(dir);
 	} else {

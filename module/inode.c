@@ -69,7 +69,7 @@ bool see_gone(const struct inode *inode)
 {
 	struct inode *lower = see_lower_inode(inode);
 
-	if (see_test(inode, SEE_I_BORN))
+	if (see_born(inode))
 		return false;
 	return !lower || !lower->i_nlink || IS_DEADDIR(lower);
 }
@@ -92,7 +92,7 @@ static struct inode *see_attr_source(const struct inode *inode)
 {
 	struct dentry *priv;
 
-	if (see_test(inode, SEE_I_BORN)) {
+	if (see_born(inode)) {
 		priv = see_priv(inode);
 		return priv ? d_inode_rcu(priv) : NULL;
 	}
@@ -104,7 +104,7 @@ static struct inode *see_attr_source(const struct inode *inode)
 /* immutable and append-only: always the real object's, which a layer cannot change */
 static unsigned int see_real_flags(const struct inode *inode)
 {
-	const struct inode *real = see_test(inode, SEE_I_BORN) ?
+	const struct inode *real = see_born(inode) ?
 				   see_attr_source(inode) : see_lower_inode(inode);
 
 	return real ? READ_ONCE(real->i_flags) & (S_IMMUTABLE | S_APPEND) : 0;
@@ -147,7 +147,7 @@ void see_copyattr(struct inode *inode)
 		inode_set_atime_to_ts(inode, inode_get_atime(src));
 		inode_set_mtime_to_ts(inode, inode_get_mtime(src));
 		inode_set_ctime_to_ts(inode, inode_get_ctime(src));
-		if (see_test(inode, SEE_I_BORN) || !S_ISREG(inode->i_mode))
+		if (see_born(inode) || !S_ISREG(inode->i_mode))
 			i_size_write(inode, i_size_read(src));
 	}
 	inode_set_flags(inode, see_real_flags(inode), S_IMMUTABLE | S_APPEND);
@@ -163,7 +163,7 @@ void see_copyattr(struct inode *inode)
  */
 void see_dir_modified(struct inode *dir)
 {
-	if (see_test(dir, SEE_I_BORN)) {
+	if (see_born(dir)) {
 		see_copyattr(dir);
 		return;
 	}

@@ -30,7 +30,7 @@ static int see_note_lock(struct file *file, int bit)
 	struct see_op op;
 	int err;
 
-	if (see_test(inode, SEE_I_BORN) || see_test(inode, bit) ||
+	if (see_born(inode) || see_test(inode, bit) ||
 	    __mnt_is_readonly(file->f_path.mnt))
 		return 0;
 	err = see_change_enter(inode->i_sb);

@@ -868,7 +868,7 @@ unsigned int see_nlink(struct inode *inode, unsigned int born)
 
 	if (IS_DEADDIR(inode))
 		return 0;
-	if (see_test(inode, SEE_I_BORN)) {
+	if (see_born(inode)) {
 		struct see_names *names = see_names(inode);
 		struct rb_node *node;
 

@@ -3,7 +3,7 @@
  * names.c - the table of names that the SEE made and removed in a directory
  *
  * Owns struct see_names and struct see_name.  The table lives in memory while
- * the layer is mounted; treeload.c reads it at mount, namei.c changes disk and
+ * the layer is mounted; treeload.c reads it at mount, side.c changes disk and
  * table together under the directory's i_rwsem.  see_names.lock is a leaf: the
  * listing asks the table from under the host's i_rwsem.
  */

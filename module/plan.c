@@ -130,7 +130,7 @@ static int see_tx_name_host(struct see_tx_name *n, const struct see_found *f,
 {
 	struct dentry *dir = NULL;
 
-	if (see_test(f->dir, SEE_I_BORN))
+	if (see_born(f->dir))
 		dir = see_priv(f->dir);
 	else if (see_gone(f->dir))
 		n->again = f->dir;
@@ -423,7 +423,7 @@ static int see_tx_put(struct see_tx *tx, struct see_changes *c, const struct see
 	st->kind = SEE_STEP_RENAME;
 	st->phase = SEE_PHASE_PUT;
 	st->depth = see_tx_depth(c->layer, f->dir);
-	if (see_test(f->dir, SEE_I_BORN) || see_gone(f->dir) ||
+	if (see_born(f->dir) || see_gone(f->dir) ||
 	    (kept && S_ISDIR(f->new.mode)))
 		st->phase = SEE_PHASE_PLACE;
 	err = see_tx_source(tx, st, f);
@@ -447,7 +447,7 @@ static int see_tx_put(struct see_tx *tx, struct see_changes *c, const struct see
 static int see_tx_move(struct see_tx *tx, struct see_changes *c, const struct see_found *f)
 {
 	struct dentry *lower = see_i(f->object)->lower, *parent;
-	bool detour = see_test(f->dir, SEE_I_BORN) || (f->host && d_is_dir(f->host));
+	bool detour = see_born(f->dir) || (f->host && d_is_dir(f->host));
 	struct see_tx_step *st = see_tx_add(tx, c->index, f), *on = st;
 	struct name_snapshot snap;
 	int err = 0;
@@ -602,7 +602,7 @@ static int see_tx_each(struct see_changes *c, const struct see_found *found)
 		return -EINTR;
 	if (tx->flags & SEE_START_REVERT)
 		return PTR_ERR_OR_ZERO(see_tx_add(tx, c->index, &f));
-	if (f.dir && !see_test(f.dir, SEE_I_BORN) && see_gone(f.dir))
+	if (f.dir && !see_born(f.dir) && see_gone(f.dir))
 		f.conflict |= SEE_CONFLICT_GONE;
 	err = f.dir ? see_tx_name_change(tx, c, &f) : see_tx_modify(tx, c, &f);
 	if (err)
@@ -780,7 +780,7 @@ static void see_tx_user(struct inode *inode, void *arg)
 
 	if (u->err)
 		return;
-	if (see_test(inode, SEE_I_BORN)) {
+	if (see_born(inode)) {
 		real = d_inode(see_priv(inode));
 		nameless = !real->i_nlink || IS_DEADDIR(real);
 		/* a mapping has the private file open */
@@ -803,7 +803,7 @@ static void see_tx_user(struct inode *inode, void *arg)
 		assign_bit(SEE_I_NAMELESS, &see_i(inode)->flags, nameless);
 	if (!u->err && used && see_guard(SEE_GUARD_USED))
 		u->err = see_tx_used(u, inode, real, -ETXTBSY);
-	else if (!u->err && !nameless && !see_test(inode, SEE_I_BORN) &&
+	else if (!u->err && !nameless && !see_born(inode) &&
 		 see_tx_lost(u->c->layer, inode))
 		u->err = see_tx_used(u, inode, real, -ESTALE);
 }

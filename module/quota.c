@@ -18,8 +18,8 @@
  * Owns struct see_quota, see_layer.quota, .used and .unsettled, and
  * see_inode.cost.  Without a limit nothing is counted.  Calls vfs_getattr() and
  * vfs_listxattr() on the private tree, and see_tree_walk() at mount; called by
- * super.c, space.c, blockmap.c, born.c, writeback.c, hold.c, namei.c, attr.c,
- * inode.c.
+ * super.c, space.c, blockmap.c, born.c, writeback.c, hold.c, side.c, namei.c,
+ * rename.c, attr.c, inode.c.
  */
 #include <linux/list.h>
 #include <linux/pagemap.h>
@@ -263,7 +263,7 @@ static u64 see_cost(struct inode *inode)
 
 	for (i = 0; names && i < SEE_NR_SUBS; i++)
 		cost += see_part_cost(layer, see_sub_of(names, i));
-	if (see_test(inode, SEE_I_BORN))
+	if (see_born(inode))
 		return cost + see_blocks(layer, priv) +
 		       see_names_of_born(d_inode(priv)) * SEE_QUOTA_NAME;
 	cost += see_part_cost(layer, priv);
@@ -359,14 +359,14 @@ void see_quota_evict(struct inode *inode)
 
 	if (!layer->quota || !(inode->i_sb->s_flags & SB_ACTIVE))
 		return;
-	if (see_adrift(inode) || (dentry && see_test(inode, SEE_I_BORN) &&
+	if (see_adrift(inode) || (dentry && see_born(inode) &&
 				  !d_inode(dentry)->i_nlink)) {
 		if (dentry)
 			see_quota_charge(layer, -see_quota_xattrs(layer, dentry));
 		see_set_cost(inode, 0, 0);
 		return;
 	}
-	if (!dentry || !see_test(inode, SEE_I_BORN))
+	if (!dentry || !see_born(inode))
 		return;
 	priv = d_inode(dentry);
 	see_quota_settle(inode);
@@ -443,7 +443,7 @@ int see_quota_load(struct super_block *sb)
 		struct see_names *names = see_names(inode);
 
 		see_quota_settle(inode);
-		if (see_test(inode, SEE_I_BORN))
+		if (see_born(inode))
 			continue;
 		if (see_priv(inode))
 			see_quota_charge(layer, see_quota_xattrs(layer, see_priv(inode)));

@@ -100,7 +100,7 @@ static void see_keep_nameless(struct see_rebinding *r, struct inode *inode)
 		si->box = NULL;
 	}
 	/* what was born cannot be mistaken for anything, and may get a name again */
-	if (!see_test(inode, SEE_I_BORN))
+	if (!see_born(inode))
 		see_cut_loose(inode);
 }
 
@@ -146,7 +146,7 @@ static void see_rebind_host(struct inode *inode)
 static void see_rebind_object(struct inode *inode, void *arg)
 {
 	struct see_rebinding *r = arg;
-	bool born = see_test(inode, SEE_I_BORN);
+	bool born = see_born(inode);
 
 	if (!born && !see_test(inode, SEE_I_CHANGED) && !see_test(inode, SEE_I_LISTED))
 		return;
@@ -203,7 +203,7 @@ static void see_rebind_name(struct dentry *dentry)
 	struct inode *inode = d_inode(dentry);
 	struct dentry *lower = NULL, *old;
 
-	if (inode && S_ISDIR(inode->i_mode) && !see_test(inode, SEE_I_BORN))
+	if (inode && S_ISDIR(inode->i_mode) && !see_born(inode))
 		lower = dget(see_i(inode)->lower);
 	spin_lock(&dentry->d_lock);
 	old = dentry->d_fsdata;
@@ -236,7 +236,7 @@ static void see_rebind_names(struct inode *dir, void *arg)
 /* attributes, and link counts, which need the names of everything gone */
 static void see_rebind_attrs(struct inode *inode, void *arg)
 {
-	if (!see_test(inode, SEE_I_BORN) && !see_test(inode, SEE_I_CHANGED) &&
+	if (!see_born(inode) && !see_test(inode, SEE_I_CHANGED) &&
 	    see_i(inode)->lower)
 		see_copyattr(inode);
 }

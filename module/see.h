@@ -297,6 +297,12 @@ static inline bool see_test(const struct inode *inode, int bit)
 	return test_bit(bit, &see_i(inode)->flags);
 }
 
+/* did the SEE make it? */
+static inline bool see_born(const struct inode *inode)
+{
+	return see_test(inode, SEE_I_BORN);
+}
+
 static inline struct dentry *see_priv(const struct inode *inode)
 {
 	/* pairs with the release in hold.c that publishes a complete object */

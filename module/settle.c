@@ -40,7 +40,7 @@ static void see_settle_object(struct see_tx *tx, struct inode *inode)
 	u32 weak = si->first.flags & SEE_VERSION_WEAK;
 	struct see_op op;
 
-	if (see_test(inode, SEE_I_BORN) || see_gone(inode) || !si->lower)
+	if (see_born(inode) || see_gone(inode) || !si->lower)
 		return;
 	to = see_settled(tx, d_inode(si->lower), &si->first);
 	if (!to)

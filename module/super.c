@@ -81,7 +81,7 @@ static int see_write_inode(struct inode *inode, struct writeback_control *wbc)
 		mark_inode_dirty_sync(inode);
 		return 0;
 	}
-	if (see_test(inode, SEE_I_BORN) || !see_test(inode, SEE_I_ATTRS))
+	if (see_born(inode) || !see_test(inode, SEE_I_ATTRS))
 		goto out;
 	if (S_ISREG(inode->i_mode))
 		err = see_data_write_inode(inode, wbc);

@@ -200,7 +200,7 @@ static void see_object_record(const struct inode *inode, struct see_disk_object 
 		.head.kind = SEE_DISK_OBJECT,
 		.head.flags = si->first.flags | (si->first_xattrs ? SEE_OBJECT_XATTRS : 0),
 		.head.len = cpu_to_le16(sizeof(*rec)),
-		.mode = cpu_to_le32(see_test(inode, SEE_I_BORN) ? inode->i_mode :
+		.mode = cpu_to_le32(see_born(inode) ? inode->i_mode :
 								  si->first_mode),
 		.uid = cpu_to_le32(from_kuid(&init_user_ns, si->first_uid)),
 		.gid = cpu_to_le32(from_kgid(&init_user_ns, si->first_gid)),

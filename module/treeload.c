@@ -552,7 +552,7 @@ static int see_load_removed(struct see_load *load, struct dentry *mark,
 static int see_load_covered(struct see_load *load, struct inode *dir, const struct qstr *name)
 {
 	struct see_names *names = see_names(dir);
-	struct dentry *made = see_test(dir, SEE_I_BORN) ? see_priv(dir) :
+	struct dentry *made = see_born(dir) ? see_priv(dir) :
 			      see_sub_of(names, SEE_SUB_MADE), *born;
 
 	if (!made)
@@ -728,7 +728,7 @@ static int see_load_names(struct see_load *load, struct inode *dir)
 		si->names->sub[order[i]] = sub;
 		load->why = "it has a part that it cannot have";
 		if (!d_is_dir(sub) ||
-		    (see_test(dir, SEE_I_BORN) && order[i] != SEE_SUB_LINKED))
+		    (see_born(dir) && order[i] != SEE_SUB_LINKED))
 			return -EUCLEAN;
 	}
 	for (i = 0; i < ARRAY_SIZE(order); i++) {
