@@ -28,16 +28,21 @@ check-all:
 
 # The selftests in C, for the guest. Static, so that any guest will do.
 MODEL := $(addprefix selftests/,view_model.c model_show.c model_op.c model_phase.c)
+LIBRARY := selftests/fingerprint.c
 SELFTESTS := $(patsubst selftests/%.c,build/selftests/%,\
-	$(filter-out $(MODEL),$(wildcard selftests/*.c)))
+	$(filter-out $(MODEL) $(LIBRARY),$(wildcard selftests/*.c)))
 
-selftests: $(SELFTESTS)
+selftests: $(SELFTESTS) $(LIBRARY:%.c=build/%.so)
 
 build/selftests/%: selftests/%.c $(wildcard selftests/*.h uapi/linux/*.h)
 	@mkdir -p $(@D)
 	$(CC) -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -Iuapi -static -pthread -o $@ $(filter %.c,$^)
 
 build/selftests/model_walk: $(MODEL)
+
+build/selftests/%.so: selftests/%.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -fPIC -shared -o $@ $<
 
 clean:
 	rm -rf build

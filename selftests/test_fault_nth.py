@@ -293,8 +293,8 @@ class Sweep:
         self.after = self.look(control)
         if self.cold:
             self.old = self.after
-        step = STEP or max(1, total // 4)
-        tried, n, batch = [control], 1, total // step + 4
+        step = STEP or max(1, total // 3)
+        tried, n, batch = [control], 1, total // step + 2
         while True:
             if len(tried) == len(self.places):
                 self.prepare(batch)

@@ -12,7 +12,7 @@ Smoke runs try some.
 from commits import *
 
 FAILSLAB, MUCH = '/sys/kernel/debug/failslab', 1 << 30
-TRIES = 5 if SMOKE else 80
+TRIES = 3 if SMOKE else 80
 
 
 def knob(name, value):

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """By which command something was changed first: inspect says so, and nothing depends on it."""
+import hashlib
+
 from sees import *
 
 OBJECT, NAME, BORN = 6, 7, 1
