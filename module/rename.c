@@ -282,8 +282,8 @@ static int see_whiteout(struct see_side *side)
  * @new: the new name, which may stand for something
  * @flags: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT
  *
- * Return: 0, -EINVAL for other flags, -ENOTEMPTY, -EDQUOT, -ESTALE if the host has
- * changed what a name stands for, -ENOMEM, or an error of either file system.
+ * Return: 0, -EINVAL for other flags, -ENOTEMPTY, -ENOSPC above the limit, -ESTALE if
+ * the host has changed what a name stands for, -ENOMEM, or an error of either file system.
  */
 int see_rename_op(struct mnt_idmap *idmap, struct inode *old_dir,
 		  struct dentry *old, struct inode *new_dir,

@@ -210,7 +210,7 @@ void see_side_end(struct see_side *side)
  * What removes may go below the floor, and above the limit: the host bounds
  * it.  Call see_room_end() when it was settled.
  *
- * Return: 0, -EDQUOT above the limit, -ENOSPC below the floor.
+ * Return: 0, or -ENOSPC above the limit or below the floor.
  */
 int see_room_begin(struct see_layer *layer)
 {
@@ -438,7 +438,7 @@ void see_side_record(struct see_side *side, enum see_name_kind kind,
  * @side: prepared
  * @inode: the object, which see_box() has been called for
  *
- * Replaces the mark that there was at once.
+ * A mark that there was is replaced in one step.
  *
  * Context: between see_begin() and see_end().
  * Return: 0 or an error of the private file system.

@@ -15,7 +15,7 @@
  * @follow: what comes back to the name when it is free, or NULL
  * @removed: enum see_tomb: what tombstone there is
  * @had: the same, as the table says
- * @entry: preallocated for the table; NULL in a born directory that needs none
+ * @entry: preallocated for the table; NULL once it is in it
  * @lower: what the host has there now, or NULL
  */
 struct see_side {

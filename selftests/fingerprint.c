@@ -20,7 +20,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-/* Bits of @fields; see_test.py has the names, in this order. */
+/* Bits of @fields; FIELDS of see_test.py is in the same order. */
 enum {
 	TYPE, MODE, UID, GID, RDEV, NLINK, SIZE, INO, ATIME, MTIME, CTIME, CONTENT, XATTRS, NAMES,
 };
@@ -228,7 +228,8 @@ static void sort(char **texts, size_t count)
 
 static int put_xattrs(const char *path, struct buffer *b)
 {
-	char list[65536], value[65536], *keys[1000];
+	/* a name has a byte, and its NUL */
+	char list[65536], value[65536], *keys[sizeof(list) / 2];
 	ssize_t len = llistxattr(path, list, sizeof(list)), got;
 	size_t count = 0, i;
 
@@ -236,7 +237,7 @@ static int put_xattrs(const char *path, struct buffer *b)
 		len = 0;
 	if (len < 0)
 		return -1;
-	for (char *key = list; key < list + len && count < 1000; key += strlen(key) + 1)
+	for (char *key = list; key < list + len; key += strlen(key) + 1)
 		keys[count++] = key;
 	sort(keys, count);
 	op(b, "}");

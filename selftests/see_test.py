@@ -368,8 +368,8 @@ fingerprints.fingerprint.restype = ctypes.c_long
 def raw_fingerprint(root, fields=SAME, skip=None):
     """A fingerprint as bytes; trees that are alike have the same."""
     answer = ctypes.c_void_p()
-    wanted = sum(1 << FIELDS.index(field) for field in fields)
-    length = fingerprints.fingerprint(os.fsencode(root), skip and os.fsencode(skip), wanted,
+    wanted = sum(1 << FIELDS.index(field) for field in set(fields))
+    length = fingerprints.fingerprint(os.fsencode(root), os.fsencode(skip) if skip else None, wanted,
                                       ctypes.byref(answer))
     try:
         if length < 0:

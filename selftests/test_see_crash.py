@@ -11,7 +11,7 @@ or as a commit that nobody interrupts leaves it, and know which.
 Then the seed that is installed is killed at random moments: a failure names its
 random seed, and SEE_SEED=N repeats that one.
 
-SEE_CRASH_ALL=1 has it killed after each step, not after every fifth; SEE_KILLS=10 is
+SEE_CRASH_ALL=1 has it killed after each step, not after every third; SEE_KILLS=10 is
 the number of random moments.
 
 Last, the root file system: an initramfs that Debian's mkinitramfs makes, and in it the
@@ -277,7 +277,7 @@ def killed_after_steps(h):
     "after steps, which are taken back; see-recover is killed in between"
     before, after = expected()
     # steps of a kind follow each other
-    for step in range(0, 100, 1 if os.environ.get('SEE_CRASH_ALL') else 5):
+    for step in range(0, 100, 1 if os.environ.get('SEE_CRASH_ALL') else 3):
         marked = interrupted(f'commit.after-step:{step}', before, after,
                              ('recover.step:0', f'recover.after-step:{max(0, step - 2)}',
                               'recover.extent', 'recover.attributes', 'recover.before-remove'))
